@@ -1,0 +1,1 @@
+"""Pixels to scenes: the region detector, adapters to other detectors, region-feature files."""

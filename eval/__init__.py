@@ -1,0 +1,1 @@
+"""Records to figures: GQA metrics, submissions, retrieval and caption metrics, significance."""

@@ -1,0 +1,1 @@
+"""Names and a question to context: triples, ontology, co-click queries, expansion."""
