@@ -237,7 +237,7 @@ class Scene:
         }
 
     def to_networkx(self) -> networkx.MultiDiGraph:
-        """Objects as nodes (name, score, box, attributes), relations as edges (predicate, score)."""
+        """Nodes carry name, score, box and attributes; edges carry predicate and score."""
         import networkx
 
         graph = networkx.MultiDiGraph(image_id=self.image_id, width=self.width, height=self.height)

@@ -1,4 +1,4 @@
-"""Reasoning-augmented visual question answering: a picture and a question in, an answer with its reasons out."""
+"""Visual question answering with reasons: a picture and a question in, an answer out."""
 
 from __future__ import annotations
 

@@ -66,9 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gqa-reasoner {parsed.command}: {error}", file=sys.stderr)
         return 2
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        print(
-            f"gqa-reasoner {parsed.command}: {error.filename}: {error.strerror}", file=sys.stderr
-        )
+        print(f"gqa-reasoner {parsed.command}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
