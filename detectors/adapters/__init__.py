@@ -1,0 +1,1 @@
+"""Other people's detectors behind our protocol `detect(images) -> list[Scene]`."""
