@@ -1,181 +1,222 @@
-"""Large JSON files one record at a time, in memory bounded by the largest record.
+"""Reads a huge JSON object or array in batches of its entries, in bounded memory.
 
-GQA's files are one JSON object of records (`{"id": {...}, ...}`) or one list of them, up to
-several GB; train_all is a folder of such files. Nothing is held but the record in hand.
+A chunk is cut after its last complete entry: the positions of quotes and brackets are found with
+NumPy, quotes pair up into strings, and brackets outside strings give the depth. The entries before
+the cut are then parsed by one `orjson` call.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import orjson
 
 from eval.errors import InputError
 
-__all__ = ["iterate_json_items", "iterate_json_values", "json_files"]
+__all__ = ["batches", "files_of", "load", "load_pairs", "records"]
 
-_CHUNK = 1 << 20
-_LARGEST_RECORD = 256 << 20
-_BLANK = " \t\r\n"
-
-
-def json_files(path: str | Path) -> list[Path]:
-    """The files behind `path`: itself, or the `*.json`/`*.json.gz` of a folder, sorted by name.
-
-    Raises:
-        InputError: nothing is there, or the folder holds no JSON file.
-    """
-    place = Path(path)
-    if place.is_dir():
-        files = sorted(
-            item for item in place.iterdir() if item.name.endswith((".json", ".json.gz"))
-        )
-        if not files:
-            raise InputError(f"{place}: the folder holds no .json file")
-        return files
-    if not place.is_file():
-        raise InputError(f"{place}: no such file")
-    return [place]
+CHUNK_BYTES = 1 << 22
+_QUOTE, _BACKSLASH = 34, 92
+_MARKS = np.zeros(256, dtype=bool)
+_MARKS[[_QUOTE, *b"{}[]"]] = True
+_STEP = np.zeros(256, dtype=np.int8)
+_STEP[list(b"{[")] = 1
+_STEP[list(b"}]")] = -1
+_BLANKS = b" \t\r\n"
 
 
-def iterate_json_items(path: str | Path) -> Iterator[tuple[str, Any]]:
-    """Yield (key, value) of the one top-level JSON object in a file, or in each file of a folder.
+def files_of(path: Path) -> list[Path]:
+    """`path` itself, or the sorted JSON files of a folder such as `train_all_questions/`.
 
     Raises:
-        InputError: not UTF-8, not JSON, cut short, or not an object; names file and record.
+        InputError: when a folder holds no JSON file.
+        FileNotFoundError: when `path` does not exist.
     """
-    for file in json_files(path):
-        yield from _Reader(file).items()
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(2, "no such file or folder", str(path))
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.name.endswith((".json", ".json.gz")))
+    if not found:
+        raise InputError(f"{path}: the folder holds no .json file")
+    return found
 
 
-def iterate_json_values(path: str | Path) -> Iterator[Any]:
-    """Yield the elements of the one top-level JSON list in a file, or in each file of a folder.
-
-    Raises:
-        InputError: not UTF-8, not JSON, cut short, or not a list; names file and position.
-    """
-    for file in json_files(path):
-        yield from _Reader(file).values()
+def _open(path: Path) -> BinaryIO:
+    if path.name.endswith(".gz"):
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
 
 
-class _Reader:
-    """A moving window over one file; `position` is where the next token starts."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.buffer = ""
-        self.position = 0
-        self.ended = False
-        self.decoder = json.JSONDecoder()
-        self.stream: IO[str] | None = None
-
-    def items(self) -> Iterator[tuple[str, Any]]:
-        last = "the first record"
-        with self._open():
-            if not self._start("{", "an object of records"):
-                return
-            while True:
-                key = self._value(f"key after {last}")
-                if not isinstance(key, str):
-                    raise InputError(f"{self.file}: after {last}: a record id must be a string")
-                if self._token(f"record {key}") != ":":
-                    raise InputError(f"{self.file}: record {key}: expected ':' after the id")
-                yield key, self._value(f"record {key}")
-                last = f"record {key}"
-                if not self._more("}", last):
-                    return
-
-    def values(self) -> Iterator[Any]:
-        with self._open():
-            if not self._start("[", "a list of records"):
-                return
-            count = 0
-            while True:
-                yield self._value(f"record number {count}")
-                if not self._more("]", f"record number {count}"):
-                    return
-                count += 1
-
-    def _open(self) -> IO[str]:
-        if self.file.suffix == ".gz":
-            binary = gzip.GzipFile(self.file)  # closed with the text stream around it
-            self.stream = io.TextIOWrapper(cast("IO[bytes]", binary), encoding="utf-8")
-        else:
-            self.stream = self.file.open(encoding="utf-8")
-        return self.stream
-
-    def _start(self, opening: str, expected: str) -> bool:
-        if self._token("the beginning") != opening:
-            raise InputError(f"{self.file}: expected {expected} (JSON starting with '{opening}')")
-        closing = "}" if opening == "{" else "]"
-        if self._peek("the beginning") == closing:
-            self.position += 1
-            self._end(closing)
-            return False
-        return True
-
-    def _more(self, closing: str, where: str) -> bool:
-        token = self._token(where)
-        if token == closing:
-            self._end(where)
-            return False
-        if token != ",":
-            raise InputError(f"{self.file}: after {where}: expected ',' or '{closing}'")
-        return True
-
-    def _end(self, where: str) -> None:
-        while True:
-            if self.buffer[self.position :].strip(_BLANK):
-                raise InputError(f"{self.file}: after {where}: text follows the end of the JSON")
-            if not self._fill():
-                return
-
-    def _peek(self, where: str) -> str:
-        while True:
-            while self.position < len(self.buffer) and self.buffer[self.position] in _BLANK:
-                self.position += 1
-            if self.position < len(self.buffer):
-                return self.buffer[self.position]
-            if not self._fill():
-                raise InputError(f"{self.file}: the file ends early, at {where}")
-
-    def _token(self, where: str) -> str:
-        token = self._peek(where)
-        self.position += 1
-        return token
-
-    def _value(self, where: str) -> Any:
-        self._peek(where)
-        while True:
-            try:
-                value, end = self.decoder.raw_decode(self.buffer, self.position)
-            except json.JSONDecodeError as error:
-                cut = error.pos >= len(self.buffer) - 1 or "Unterminated" in error.msg
-                if len(self.buffer) - self.position > _LARGEST_RECORD or not self._fill():
-                    reason = "the file ends early" if cut else f"not JSON ({error.msg})"
-                    raise InputError(f"{self.file}: {where}: {reason}") from None
-                continue
-            except RecursionError:
-                raise InputError(f"{self.file}: {where}: nested too deeply") from None
-            may_go_on = not isinstance(value, (str, dict, list))  # a number over a chunk's border
-            if may_go_on and end == len(self.buffer) and self._fill():
-                continue
-            self.position = end
-            return value
-
-    def _fill(self) -> bool:
-        if self.ended or self.stream is None:
-            return False
+def _parse(data: bytes, path: Path, where: str) -> Any:
+    """Parse `data`; NaN and Infinity, which `orjson` refuses, are left to `json`."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
         try:
-            chunk = self.stream.read(max(_CHUNK, len(self.buffer) - self.position))
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.file}: not UTF-8 ({error.reason})") from None
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise InputError(f"{self.file}: broken gzip ({error})") from None
-        self.ended = not chunk
-        self.buffer = self.buffer[self.position :] + chunk
-        self.position = 0
-        return bool(chunk)
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise InputError(f"{path}: {where}: not valid JSON ({error})") from error
+
+
+def load(path: Path) -> Any:
+    """A whole JSON file at once.
+
+    Raises:
+        InputError: when the file is not valid JSON.
+    """
+    with _open(Path(path)) as stream:
+        return _parse(stream.read(), Path(path), "whole file")
+
+
+def load_pairs(path: Path) -> Any:
+    """A whole JSON file at once, objects as lists of (key, value) so that repeated keys survive.
+
+    Raises:
+        InputError: when the file is not valid JSON.
+    """
+    with _open(Path(path)) as stream:
+        data = stream.read()
+    try:
+        return json.loads(data, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: whole file: not valid JSON ({error})") from error
+
+
+def _marks(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (M,) of brackets outside strings, and the depth (M,) after each, from 0."""
+    array = np.frombuffer(data, dtype=np.uint8)
+    position = np.flatnonzero(_MARKS[array])
+    character = array[position]
+    quote = character == _QUOTE
+    if b"\\" in data:
+        quote &= ~_escaped(array)[position]
+    outside = (np.cumsum(quote) & 1) == 0
+    bracket = outside & ~quote & (character != _QUOTE)
+    position = position[bracket]
+    return position, np.cumsum(_STEP[character[bracket]], dtype=np.int32)
+
+
+def _escaped(array: np.ndarray) -> np.ndarray:
+    """For each byte, whether an odd run of backslashes stands before it."""
+    slash = array == _BACKSLASH
+    index = np.arange(len(array), dtype=np.int64)
+    last_other = np.maximum.accumulate(np.where(slash, -1, index))
+    run = index - last_other
+    result = np.zeros(len(array), dtype=bool)
+    result[1:] = (run[:-1] & 1) == 1
+    return result & ~slash
+
+
+def batches(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[dict[str, Any] | list[Any]]:
+    """Batches of the entries of a JSON object (as dicts) or array (as lists), in file order.
+
+    Memory stays near a few `chunk_bytes`, or the largest single entry where that is larger.
+
+    Raises:
+        InputError: invalid or truncated JSON, a top level of another type, or a key given twice
+            within one batch (callers check across batches).
+    """
+    path = Path(path)
+    try:
+        yield from _batches(path, chunk_bytes)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: whole file: not a complete gzip file ({error})") from error
+
+
+def _batches(path: Path, chunk_bytes: int) -> Iterator[dict[str, Any] | list[Any]]:
+    with _open(path) as stream:
+        head = stream.read(chunk_bytes).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
+        if head[:1] not in (b"{", b"["):
+            got = f"{head[:20]!r}" if head else "an empty file"
+            raise InputError(f"{path}: whole file: expected a JSON object or array, got {got}")
+        opening, closing = (b"{", b"}") if head[:1] == b"{" else (b"[", b"]")
+        yield from _entries(stream, head[1:], path, opening, closing, chunk_bytes)
+
+
+def _entries(
+    stream: BinaryIO, rest: bytes, path: Path, opening: bytes, closing: bytes, chunk_bytes: int
+) -> Iterator[dict[str, Any] | list[Any]]:
+    """The batches after the opening bracket; `rest` are the bytes already read behind it."""
+    size, last, comma_due, comma_taken = chunk_bytes, "first record", False, False
+    while True:
+        rest = _complete_escape(stream, rest)
+        if comma_due and rest and rest[:1] != closing:
+            if rest[:1] != b",":
+                raise InputError(f"{path}: after {last}: expected ',' or {closing.decode()!r}")
+            rest, comma_due, comma_taken = rest[1:], False, True
+        position, depth = _marks(rest)
+        end = np.flatnonzero(depth < 0)
+        stop = int(end[0]) if len(end) else len(depth)
+        cuts = np.flatnonzero(depth[:stop] == 0)
+        if len(end):
+            where = int(position[stop])
+            if rest[where : where + 1] != closing or (rest[where + 1 :] + stream.read()).strip():
+                raise InputError(f"{path}: after {last}: unexpected text behind the last record")
+            if comma_taken and not rest[:where].strip():
+                raise InputError(f"{path}: after {last}: not valid JSON (a comma before the end)")
+            yield _checked(opening + rest[:where] + closing, len(cuts), path, last)
+            return
+        if len(cuts):
+            cut = int(position[cuts[-1]]) + 1
+            batch = _checked(opening + rest[:cut] + closing, len(cuts), path, last)
+            last = _name_of_last(batch)
+            yield batch
+            del batch
+            rest = rest[cut:].lstrip(_BLANKS)
+            size, comma_due, comma_taken = chunk_bytes, True, False
+        more = stream.read(size)
+        if not more:
+            raise InputError(f"{path}: after {last}: the file ends in the middle (truncated?)")
+        rest = rest + more if rest else more.lstrip(_BLANKS)
+        size *= 2
+
+
+def _complete_escape(stream: BinaryIO, rest: bytes) -> bytes:
+    """`rest`, read on until it does not end in a backslash."""
+    while rest.endswith(b"\\") and (more := stream.read(1)):
+        rest += more
+    return rest
+
+
+def _checked(data: bytes, entries: int, path: Path, last: str) -> dict[str, Any] | list[Any]:
+    """The parsed batch; refuses keys that a dict silently merges (`entries` bracketed values)."""
+    batch = _parse(data, path, f"after {last}")
+    if not isinstance(batch, dict):
+        return cast("list[Any]", batch)
+    if sum(isinstance(value, (dict, list)) for value in batch.values()) < entries:
+        seen: set[str] = set()
+        for key, _ in json.loads(data, object_pairs_hook=list):
+            if key in seen:
+                raise InputError(f"{path}: {key}: the id occurs twice")
+            seen.add(key)
+    return batch
+
+
+def _name_of_last(batch: dict[str, Any] | list[Any]) -> str:
+    if isinstance(batch, dict):
+        return f"record {next(reversed(batch))!r}"
+    return f"record {str(batch[-1])[:60]}"
+
+
+def records(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[Path, str, Any]]:
+    """Every (file, key, value) of a JSON object file, or of a folder of such files.
+
+    Raises:
+        InputError: see `batches`; also when the top level is an array.
+    """
+    for file in files_of(path):
+        for batch in batches(file, chunk_bytes):
+            if not isinstance(batch, dict):
+                raise InputError(
+                    f"{file}: whole file: expected an object of id to record, got an array"
+                )
+            for key, value in batch.items():
+                yield file, key, value
