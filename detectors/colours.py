@@ -28,8 +28,12 @@ COLOUR_NAMES = (
 )
 _INDEX = {name: position for position, name in enumerate(COLOUR_NAMES)}
 _XYZ_OF_RGB = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)  # fmt: skip
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
 _WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
 _LONGEST_SIDE = 48
 _HUE_BORDERS = np.array([40.0, 68.0, 106.0, 199.0, 310.0, 336.0])
@@ -57,12 +61,16 @@ def pixel_colours(lab: np.ndarray) -> np.ndarray:
     warm = (hue >= 20) & (hue < 100)
     reddish = (hue < 34) | (hue >= 336)
     names = np.where(reddish & (lightness > 62) & (chroma < 62), _INDEX["pink"], names)
-    brown = warm & (lightness < 58) & (chroma < 30 + 0.6 * lightness) & ((hue >= 42) | (chroma < 38))
+    brown = (
+        warm & (lightness < 58) & (chroma < 30 + 0.6 * lightness) & ((hue >= 42) | (chroma < 38))
+    )
     names = np.where(brown, _INDEX["brown"], names)
     beige = (hue >= 50) & (hue < 105) & (lightness >= 58) & (chroma < 32)
     names = np.where(beige, _INDEX["beige"], names)
     colourless = chroma < np.where(lightness > 75, 9.0, np.where(lightness < 30, 16.0, 11.0))
-    grey = np.select([lightness < 27, lightness > 80], [_INDEX["black"], _INDEX["white"]], _INDEX["gray"])
+    grey = np.select(
+        [lightness < 27, lightness > 80], [_INDEX["black"], _INDEX["white"]], _INDEX["gray"]
+    )
     return np.where(colourless | (lightness < 9), grey, names)
 
 

@@ -79,7 +79,7 @@ def _pair(first: SceneObject, second: SceneObject, diagonal: float) -> list[Rela
 
 
 def _rests_on(upper: Box, lower: Box) -> float:
-    """Confidence that `upper` stands on `lower`: its foot lies within the lower's columns and body."""
+    """Confidence that `upper` stands on `lower`: its foot is in the lower's columns and body."""
     shared = min(upper[2], lower[2]) - max(upper[0], lower[0])
     columns = shared / max(upper[2] - upper[0], 1e-9)
     height = max(lower[3] - lower[1], 1e-9)

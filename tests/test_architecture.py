@@ -37,7 +37,9 @@ def test_a_room_imports_only_what_the_design_allows(room: str) -> None:
         for name in sorted(_imports(path)):
             if name.split(".")[0] not in OURS:
                 continue
-            if not any(name == allowed or name.startswith(allowed + ".") for allowed in ALLOWED[room]):
+            if not any(
+                name == allowed or name.startswith(allowed + ".") for allowed in ALLOWED[room]
+            ):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert wrong == []
 

@@ -96,8 +96,10 @@ def _load(name: str) -> tuple[Any, Any]:
         model = AutoModelForObjectDetection.from_pretrained(name, use_safetensors=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        kind = "not a usable folder" if Path(name).is_dir() else (
-            "neither a local folder nor downloadable (is there a network?)"
+        kind = (
+            "not a usable folder"
+            if Path(name).is_dir()
+            else ("neither a local folder nor downloadable (is there a network?)")
         )
         raise InputError(f"detector {name}: {kind}: {reason}") from None
     return processor, model.eval()

@@ -47,9 +47,13 @@ def add_reasoner_arguments(parser: argparse.ArgumentParser) -> None:
         help="source of context (default: triples)",
     )
     parser.add_argument("--weights", type=Path, metavar="DIR", help="default: the shipped weights")
-    parser.add_argument("--triples", type=Path, metavar="STORE", help="a store built by `knowledge`")
+    parser.add_argument(
+        "--triples", type=Path, metavar="STORE", help="a store built by `knowledge`"
+    )
     parser.add_argument("--ontology", type=Path, metavar="FILE", help="built by `ontology build`")
-    parser.add_argument("--coclick", type=Path, metavar="LOG.tsv", help="click log: query, image, clicks")
+    parser.add_argument(
+        "--coclick", type=Path, metavar="LOG.tsv", help="click log: query, image, clicks"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random and shuffled controls")
 
 
@@ -103,7 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
 def print_answer(question: str, answer: Answer) -> None:
     """Print an answer and its reasons for a reader."""
     others = ", ".join(f"{item.answer} {item.score:.2f}" for item in answer.candidates[1:])
-    print(f"{question}\n  {answer.text}  ({answer.score:.2f}{'; then ' + others if others else ''})")
+    print(
+        f"{question}\n  {answer.text}  ({answer.score:.2f}{'; then ' + others if others else ''})"
+    )
     for place, step in enumerate(answer.trace):
         seen = ", ".join(
             f"{item['name']} {item['weight']:.2f} "

@@ -1,0 +1,1 @@
+"""Region-feature files of every common layout behind one reader, never loaded whole."""
