@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -268,7 +269,7 @@ def _read_empty(text: str, operation: str) -> EmptyArgument:
     return EmptyArgument(value)
 
 
-_READERS = {
+_READERS: dict[ArgumentKind, Callable[[str, str], Argument]] = {
     ArgumentKind.OBJECT: _read_object,
     ArgumentKind.RELATION: _read_relation,
     ArgumentKind.RELATION_CHOICE: _read_relation_choice,

@@ -1,0 +1,360 @@
+"""Steps that answer: exist, verify, choose, query, and, or, same, different, common, compare.
+
+Legend: N objects, K values; a referent (N,) says which object a description means, sum 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gqa_reasoner.program.arguments import (
+    Alternatives,
+    EmptyArgument,
+    KnowledgeArgument,
+    RelateArgument,
+    RelationChoiceArgument,
+    TypeArgument,
+    ValueArgument,
+)
+from gqa_reasoner.program.comparisons import more_probability
+from gqa_reasoner.program.evidence import POSITION_TYPES, SCENE_TYPES
+from gqa_reasoner.program.execution import Run, StepResult, normalize
+from gqa_reasoner.program.object_steps import fits, named, related
+from gqa_reasoner.program.operations import COMPARISONS, Operation
+from gqa_reasoner.program.predicates import answer_word, spatial_kind
+
+__all__ = ["boolean"]
+
+NAME_TYPES = frozenset({"name", "type", "kind", "species"})
+"""Types whose values are the names of objects."""
+COMMON_TYPES = ("color", "material", "shape", "size", "pattern", "age", "gender", "pose")
+"""What `common` may answer, the commonest in GQA first."""
+
+
+def boolean(truth: float) -> StepResult:
+    """A yes-or-no result."""
+    truth = min(max(truth, 0.0), 1.0)
+    return StepResult(truth=truth, distribution={"yes": truth, "no": 1.0 - truth})
+
+
+def exist(run: Run, row: Operation, argument: EmptyArgument, source: StepResult) -> StepResult:
+    """Whether any object fits: the best fit decides."""
+    if source.weights is None:
+        return boolean(1.0)
+    truth = float(source.weights.max()) if source.weights.size else 0.0
+    return boolean(float(truth > 0) if run.hard else truth)
+
+
+def verify(
+    run: Run, row: Operation, argument: ValueArgument | KnowledgeArgument, source: StepResult
+) -> StepResult:
+    """Whether the object that is meant has the attribute."""
+    if isinstance(argument, KnowledgeArgument):
+        return _verify_knowledge(run, argument, source)
+    if source.is_scene or source.referent is None:
+        truth = _scene_truth(run, argument.value, row.attribute_type)
+    else:
+        holds = _holds(run, argument.value, row.attribute_type)
+        truth = float(source.referent @ holds)
+        if run.hard:
+            truth = float(truth >= 0.5)
+    if argument.negated:
+        truth = 1.0 - truth
+    if source.presence == 0.0:
+        run.failed = True
+    return boolean(truth * source.presence)
+
+
+def _holds(run: Run, value: str, attribute_type: str | None) -> np.ndarray:
+    """P(object has the value), (N,); soft mode weighs it against the best other value too."""
+    evidence = run.evidence
+    has = evidence.attribute(value, attribute_type)
+    if run.hard or attribute_type is None or attribute_type in POSITION_TYPES:
+        return has
+    values, matrix = evidence.type_values(attribute_type)
+    same = evidence.lexicon.same_attribute
+    others = [column for column, word in enumerate(values) if not same(word, value)]
+    if not others or len(others) == len(values):
+        return has
+    rival = matrix[:, others].max(axis=1)
+    share = has / np.maximum(has + rival, 1e-6)
+    for_it, against = np.sqrt(has * share), np.sqrt((1 - has) * (1 - share))
+    return for_it / np.maximum(for_it + against, 1e-9)
+
+
+def _verify_knowledge(run: Run, argument: KnowledgeArgument, source: StepResult) -> StepResult:
+    if run.context is None and run.triples is None:
+        run.note("no knowledge source was given", failed=True)
+    if source.referent is None:
+        return boolean(0.0)
+    known = run.evidence.knowledge(argument.relation, argument.tail, run.context, run.triples)
+    truth = float(source.referent @ known)
+    return boolean((float(truth >= 0.5) if run.hard else truth) * source.presence)
+
+
+def _scene_truth(run: Run, value: str, attribute_type: str | None) -> float:
+    """P(the whole picture is `value`)."""
+    lexicon = run.evidence.lexicon
+    kinds = (attribute_type,) if attribute_type in SCENE_TYPES else ("location", "place", "weather")
+    found = 0.0
+    for kind in kinds:
+        weights = run.evidence.scene_values(str(kind))
+        if weights:
+            shares = normalize(weights)
+            same = [share for word, share in shares.items() if lexicon.is_a(word, value)]
+            found = max(found, sum(same))
+    if found == 0.0 and run.evidence.size:
+        found = float(run.evidence.name(value).max())
+    return float(found >= 0.5) if run.hard else found
+
+
+def verify_relation(
+    run: Run, row: Operation, argument: RelateArgument, source: StepResult
+) -> StepResult:
+    """Whether some object of the name stands in the relation to the source."""
+    names = named(run, argument.name, argument.object_ids)
+    weights = fits(run, names, argument.predicate, argument.direction, source)
+    result = boolean(float(weights.max()) if weights.size else 0.0)
+    result.weights = weights
+    return result
+
+
+def choose(run: Run, row: Operation, argument: Alternatives, source: StepResult) -> StepResult:
+    """Which of two attributes (or names) the object has."""
+    scores = {}
+    for option in argument.options:
+        if source.is_scene or source.referent is None:
+            scores[option] = _scene_score(run, option, row.attribute_type)
+        elif row.attribute_type == "name":
+            scores[option] = float(source.referent @ run.evidence.name(option))
+        else:
+            has = run.evidence.attribute(option, row.attribute_type)
+            scores[option] = float(source.referent @ has)
+    if not any(scores.values()) and row.attribute_type == "name" and run.evidence.size:
+        scores = {option: float(run.evidence.name(option).max()) for option in scores}
+    return _choice(run, scores, source.name)
+
+
+def _scene_score(run: Run, option: str, attribute_type: str | None) -> float:
+    lexicon = run.evidence.lexicon
+    weights = run.evidence.scene_values(attribute_type or "location")
+    return sum(weight for word, weight in weights.items() if lexicon.is_a(word, option))
+
+
+def _choice(run: Run, scores: dict[str, float], name: str | None) -> StepResult:
+    if not any(score > 0 for score in scores.values()):
+        options = " or ".join(repr(option) for option in scores)
+        run.note(f"nothing tells whether {name or 'it'!r} is {options}", failed=True)
+    return StepResult(distribution=normalize(scores))
+
+
+def choose_relation(
+    run: Run, row: Operation, argument: RelationChoiceArgument, source: StepResult
+) -> StepResult:
+    """In which of two relations an object stands to the source."""
+    names = named(run, argument.name, argument.object_ids)
+    referent = source.referent
+    total = float(names.sum())
+    if referent is None or total <= 0 or referent.sum() <= 0:
+        scores = dict.fromkeys(map(answer_word, argument.predicates), 0.0)
+        run.note(f"no {argument.name!r} found in the picture")
+        return _choice(run, scores, argument.name)
+    names = names / total
+    for broad in (False, True):
+        weights = [
+            related(run, predicate, argument.direction, referent, broad=broad)
+            for predicate in argument.predicates
+        ]
+        if any(float(names @ item) > 0 for item in weights):
+            break
+    else:
+        weights = [
+            _by_boxes(run, predicate, argument.direction, referent)
+            for predicate in argument.predicates
+        ]
+    scores = {
+        answer_word(predicate): float(names @ item)
+        for predicate, item in zip(argument.predicates, weights, strict=True)
+    }
+    result = _choice(run, scores, argument.name)
+    result.weights = names
+    return result
+
+
+def _by_boxes(run: Run, predicate: str, direction: str, referent: np.ndarray) -> np.ndarray:
+    kind = spatial_kind(predicate)
+    if kind is None:
+        return np.zeros(run.evidence.size)
+    pairs = run.evidence.pairs(kind)
+    return referent @ pairs if direction == "o" else pairs @ referent
+
+
+def query(run: Run, row: Operation, argument: TypeArgument, source: StepResult) -> StepResult:
+    """The name, or the value of an attribute type, of what is meant."""
+    kind = argument.attribute_type
+    scores: dict[str, float] = {}
+    if source.referent is not None and source.presence > 0:
+        scores = (
+            _name_scores(run, source) if kind in NAME_TYPES else _type_scores(run, kind, source)
+        )
+    if not any(scores.values()) and (source.is_scene or kind in SCENE_TYPES):
+        scores = run.evidence.scene_values(kind)
+    if any(score > 0 for score in scores.values()):
+        return StepResult(distribution=normalize(scores))
+    run.note(f"nothing tells the {kind} of {source.name or 'it'!r}", failed=True)
+    guesses = _guesses(run, kind, source)
+    return StepResult(distribution=normalize(dict.fromkeys(guesses, 1.0)))
+
+
+def _name_scores(run: Run, source: StepResult) -> dict[str, float]:
+    category = None if run.hard else source.name
+    names, matrix = run.evidence.class_names(category)
+    weights = source.referent @ matrix
+    if category is not None and weights.sum() <= 1e-9:
+        names, matrix = run.evidence.class_names(None)
+        weights = source.referent @ matrix
+    return {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight > 0}
+
+
+def _type_scores(run: Run, kind: str, source: StepResult) -> dict[str, float]:
+    values, matrix = run.evidence.type_values(kind)
+    if not values:
+        return {}
+    sums = matrix.sum(axis=1, keepdims=True)
+    rows = matrix / np.maximum(sums, 1e-9) if run.hard else matrix / (sums + 0.05)
+    weights = source.referent @ rows
+    return {value: float(weight) for value, weight in zip(values, weights, strict=True) if weight}
+
+
+def _guesses(run: Run, kind: str, source: StepResult) -> list[str]:
+    """What to guess among when the scene says nothing: the type's own values, never nothing."""
+    lexicon = run.evidence.lexicon
+    if kind in NAME_TYPES:
+        members = lexicon.ontology.members(source.name) if source.name else ()
+        return list(members) or [source.name or "object"]
+    return list(lexicon.values(kind)) or ["unknown"]
+
+
+def conjunction(
+    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
+) -> StepResult:
+    """Both hold (independently)."""
+    return boolean((one.truth or 0.0) * (other.truth or 0.0))
+
+
+def disjunction(
+    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
+) -> StepResult:
+    """At least one holds (independently)."""
+    return boolean(1.0 - (1.0 - (one.truth or 0.0)) * (1.0 - (other.truth or 0.0)))
+
+
+def same(
+    run: Run, row: Operation, argument: TypeArgument | EmptyArgument, *sources: StepResult
+) -> StepResult:
+    """Whether two descriptions, or all objects of one, share a value of a type."""
+    if isinstance(argument, TypeArgument):
+        return boolean(_same_within(run, argument.attribute_type, sources[0]))
+    return boolean(_same_between(run, str(row.attribute_type), *sources))
+
+
+def different(
+    run: Run, row: Operation, argument: TypeArgument | EmptyArgument, *sources: StepResult
+) -> StepResult:
+    """The opposite of `same`."""
+    return boolean(1.0 - (same(run, row, argument, *sources).truth or 0.0))
+
+
+def _value_rows(run: Run, kind: str) -> np.ndarray:
+    """P(object has value), (N, K), rows scaled to sum 1 in soft mode."""
+    evidence = run.evidence
+    if kind in NAME_TYPES:
+        names, matrix = evidence.class_names(None)
+        keys = [evidence.lexicon.key(name) for name in names]
+        unique = list(dict.fromkeys(keys))
+        merged = np.zeros((evidence.size, len(unique)))
+        for column, key in enumerate(keys):
+            merged[:, unique.index(key)] += matrix[:, column]
+        matrix = merged
+    else:
+        _, matrix = evidence.type_values(kind)
+    return matrix if run.hard else matrix / (matrix.sum(axis=1, keepdims=True) + 1e-6)
+
+
+def _same_between(
+    run: Run, kind: str, one: StepResult, other: StepResult, *, quiet: bool = False
+) -> float:
+    if one.referent is None or other.referent is None:
+        return 0.0
+    rows = _value_rows(run, kind)
+    left, right = one.referent @ rows, other.referent @ rows
+    if not (left.any() and right.any()):
+        if not quiet:
+            lacking = one if not left.any() else other
+            run.note(f"nothing tells the {kind} of {lacking.name!r}", failed=True)
+        return 0.0
+    if run.hard:
+        return float(bool(((left > 0) & (right > 0)).any()))
+    return float(left @ right)
+
+
+def _same_within(run: Run, kind: str, source: StepResult) -> float:
+    if source.weights is None or not source.weights.any():
+        return 0.0
+    members = source.weights > (0 if run.hard else 0.5 * source.weights.max())
+    rows = _value_rows(run, kind)[members]
+    if rows.shape[1] == 0 or not rows.any(axis=1).all():
+        run.note(f"nothing tells the {kind} of every {source.name!r}", failed=True)
+        return 0.0
+    if run.hard:
+        return float(rows.min(axis=0).max())
+    return float(rows.prod(axis=0).sum())
+
+
+def common(
+    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
+) -> StepResult:
+    """Which attribute type two descriptions share a value of."""
+    scores = {kind: _same_between(run, kind, one, other, quiet=True) for kind in COMMON_TYPES}
+    if not any(scores.values()):
+        run.note(f"{one.name!r} and {other.name!r} share no known value", failed=True)
+        scores["color"] = 1.0
+    if run.hard:  # the first shared type, as ties have no other order
+        best = max(scores, key=lambda kind: scores[kind])
+        scores = {kind: float(kind == best) for kind in scores}
+    return StepResult(distribution=normalize(scores))
+
+
+def compare(
+    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
+) -> StepResult:
+    """Which of two objects is older, bigger, healthier, …; answered with its name."""
+    comparison = COMPARISONS[row.name[len("choose ") :]]
+    names = [_comparison_name(run, item) for item in (one, other)]
+    if names[0] == names[1]:
+        names = [_object_name(run, item) for item in (one, other)]
+    if one.referent is None or other.referent is None:
+        return _choice(run, dict.fromkeys(names, 0.0), None)
+    absent = [item.name for item in (one, other) if item.referent.sum() <= 0]
+    told = False
+    probability = 0.5
+    if not absent:
+        probability, told = more_probability(run.evidence, one.referent, other.referent, comparison)
+    if not told:
+        run.note(f"nothing tells which is {row.name[len('choose ') :]}", failed=True)
+    scores = {names[0]: probability}
+    scores[names[1]] = scores.get(names[1], 0.0) + 1 - probability
+    if run.hard:
+        scores = {name: float(score >= 0.5) for name, score in scores.items()}
+    return StepResult(distribution=normalize(scores))
+
+
+def _comparison_name(run: Run, source: StepResult) -> str:
+    """The word of the question, or the object's own name where the question has only a category."""
+    return source.name if source.name is not None else _object_name(run, source)
+
+
+def _object_name(run: Run, source: StepResult) -> str:
+    if source.referent is None or not source.referent.any():
+        return source.name or "object"
+    return run.evidence.scene.objects[int(source.referent.argmax())].name
