@@ -61,8 +61,12 @@ def write_official(folder: Path, records: list[RegionFeatures], shards: int = 2)
             features[row, : len(item.features)] = item.features
             boxes[row, : len(item.boxes)] = item.boxes
             info[item.image_id] = {
-                "width": 200, "height": 200, "objectsNum": len(item.features), "idx": row, "file": shard,
-            }  # fmt: skip
+                "width": 200,
+                "height": 200,
+                "objectsNum": len(item.features),
+                "idx": row,
+                "file": shard,
+            }
         with h5py.File(folder / f"gqa_objects_{shard}.h5", "w") as handle:
             handle["features"], handle["bboxes"] = features, boxes
     (folder / "gqa_objects_info.json").write_text(json.dumps(info))
