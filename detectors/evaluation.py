@@ -1,0 +1,272 @@
+"""How good predicted scenes are: COCO average precision, attributes, relations, picture facts.
+
+Legend: truth and predictions are lists of `Scene` in the same order; overlaps are intersection
+over union; N objects, R predicates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from detectors.boxes import box_iou
+from detectors.errors import InputError
+from detectors.scene import Scene
+
+__all__ = [
+    "attribute_scores",
+    "average_precision",
+    "evaluate_scenes",
+    "fact_scores",
+    "match_objects",
+    "relation_recall",
+]
+
+
+def evaluate_scenes(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict[str, Any]:
+    """All figures below in one dictionary.
+
+    Raises:
+        InputError: the two lists do not hold the same pictures.
+    """
+    ids = [scene.image_id for scene in truth]
+    if ids != [scene.image_id for scene in predicted]:
+        raise InputError("evaluation: expected predictions of the same pictures in the same order")
+    return {
+        "images": len(truth),
+        **average_precision(truth, predicted),
+        **attribute_scores(truth, predicted),
+        **relation_recall(truth, predicted),
+        **fact_scores(truth, predicted),
+    }
+
+
+def average_precision(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict[str, Any]:
+    """COCO box average precision by pycocotools (Lin et al. 2014).
+
+    Returns:
+        `AP` (mean over overlaps 0.50:0.95), `AP50`, `AP75`, `AR100` and `AP50_by_class`.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    names = sorted({item.name for scene in truth for item in scene.objects})
+    category = {name: place + 1 for place, name in enumerate(names)}
+    annotations, results = [], []
+    for image, (scene, guess) in enumerate(zip(truth, predicted, strict=True), start=1):
+        for item in scene.objects:
+            box = _xywh(item.box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image,
+                    "category_id": category[item.name],
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+            )
+        results.extend(
+            {
+                "image_id": image,
+                "category_id": category[item.name],
+                "bbox": _xywh(item.box),
+                "score": float(item.score),
+            }
+            for item in guess.objects
+            if item.name in category
+        )
+    if not annotations or not results:
+        return {"AP": 0.0, "AP50": 0.0, "AP75": 0.0, "AR100": 0.0, "AP50_by_class": {}}
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "info": {},
+            "images": [{"id": image + 1} for image in range(len(truth))],
+            "categories": [{"id": number, "name": name} for name, number in category.items()],
+            "annotations": annotations,
+        }
+        coco.createIndex()
+        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    precision = evaluation.eval["precision"][0, :, :, 0, -1]
+    by_class = {
+        name: round(float(column[column > -1].mean()), 4) if (column > -1).any() else None
+        for name, column in zip(names, precision.T, strict=True)
+    }
+    stats = evaluation.stats
+    return {
+        "AP": float(stats[0]),
+        "AP50": float(stats[1]),
+        "AP75": float(stats[2]),
+        "AR100": float(stats[8]),
+        "AP50_by_class": by_class,
+    }
+
+
+def _xywh(box: Sequence[float]) -> list[float]:
+    return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]
+
+
+def match_objects(
+    truth: Scene, predicted: Scene, *, overlap: float = 0.5, same_name: bool = True
+) -> list[tuple[int, int]]:
+    """One-to-one pairs (true position, predicted position) with at least the given overlap.
+
+    Predictions are taken in order of score; each takes the free true object it overlaps most.
+    """
+    if not truth.objects or not predicted.objects:
+        return []
+    overlaps = box_iou(torch.from_numpy(predicted.boxes()), torch.from_numpy(truth.boxes())).numpy()
+    taken: set[int] = set()
+    pairs = []
+    for row in np.argsort([-item.score for item in predicted.objects], kind="stable").tolist():
+        for column in np.argsort(-overlaps[row], kind="stable").tolist():
+            if overlaps[row, column] < overlap:
+                break
+            agrees = truth.objects[column].name == predicted.objects[row].name
+            if column not in taken and (agrees or not same_name):
+                taken.add(column)
+                pairs.append((column, row))
+                break
+    return pairs
+
+
+def attribute_scores(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict[str, Any]:
+    """Attributes of matched objects (same class, overlap at least 0.5).
+
+    Returns:
+        `attribute_accuracy`: of all (object, attribute) pairs that the truth or the prediction
+        lists, the share that both list (micro Jaccard); `attribute_recall`,
+        `attribute_precision`; `attribute_exact`: share of objects whose whole list is right;
+        `matched_objects`.
+    """
+    both = listed = said = exact = matched = 0
+    for scene, guess in zip(truth, predicted, strict=True):
+        for true_row, row in match_objects(scene, guess):
+            wanted = set(scene.objects[true_row].attributes)
+            given = set(guess.objects[row].attributes)
+            both += len(wanted & given)
+            listed += len(wanted)
+            said += len(given)
+            exact += wanted == given
+            matched += 1
+    return {
+        "attribute_accuracy": both / max(listed + said - both, 1),
+        "attribute_recall": both / max(listed, 1),
+        "attribute_precision": both / max(said, 1),
+        "attribute_exact": exact / max(matched, 1),
+        "matched_objects": matched,
+    }
+
+
+def relation_recall(
+    truth: Sequence[Scene], predicted: Sequence[Scene], ks: Sequence[int] = (20, 50, 100)
+) -> dict[str, Any]:
+    """Scene-graph detection recall at K (Lu et al. 2016; Xu et al. 2017, "SGDet").
+
+    All (subject, predicate, object) triples of a picture are ranked by the product of both object
+    scores and the relation probability. A true triple is found when one of the K best has its
+    three names and overlaps both of its boxes by at least 0.5. Figures are means over pictures
+    that have relations. `relation_recall@K_ceiling` is what a perfect ranking could reach, since a
+    picture may have more than K relations.
+    """
+    hits: dict[int, list[float]] = {k: [] for k in ks}
+    ceiling: dict[int, list[float]] = {k: [] for k in ks}
+    found_by: Counter[str] = Counter()
+    total_by: Counter[str] = Counter()
+    for scene, guess in zip(truth, predicted, strict=True):
+        wanted = {(r.subject, r.predicate, r.object) for r in scene.relations}
+        if not wanted:
+            continue
+        ranked = _ranked_triples(guess, max(ks))
+        place = scene.index()
+        overlaps = box_iou(torch.from_numpy(scene.boxes()), torch.from_numpy(guess.boxes())).numpy()
+        ranks = []
+        for subject, predicate, target in sorted(wanted):
+            rank = _rank_of(
+                scene, guess, ranked, overlaps, place[subject], predicate, place[target]
+            )
+            ranks.append(rank)
+            total_by[predicate] += 1
+            found_by[predicate] += rank < 50
+        for k in ks:
+            hits[k].append(float(np.mean([rank < k for rank in ranks])))
+            ceiling[k].append(min(k / len(wanted), 1.0))
+    result: dict[str, Any] = {}
+    for k in ks:
+        result[f"relation_recall@{k}"] = float(np.mean(hits[k])) if hits[k] else None
+        result[f"relation_recall@{k}_ceiling"] = float(np.mean(ceiling[k])) if ceiling[k] else None
+    result["relation_recall@50_by_predicate"] = {
+        name: round(found_by[name] / count, 4) for name, count in sorted(total_by.items())
+    }
+    return result
+
+
+def _ranked_triples(guess: Scene, count: int) -> list[tuple[int, str, int]]:
+    """The best (subject, predicate, object) of a scene: from its dense array, else its list."""
+    scores = np.array([item.score for item in guess.objects], dtype=np.float64)
+    if guess.relation_probabilities is None:
+        place = guess.index()
+        triples = [
+            (-r.score * scores[place[r.subject]] * scores[place[r.object]], r)
+            for r in guess.relations
+        ]
+        triples.sort(key=lambda pair: pair[0])
+        return [(place[r.subject], r.predicate, place[r.object]) for _, r in triples[:count]]
+    joint = guess.relation_probabilities * scores[:, None, None] * scores[None, :, None]
+    order = np.argsort(-joint, axis=None, kind="stable")[:count]
+    names = guess.vocabulary.predicates
+    return [
+        (int(i), names[int(r)], int(j))
+        for i, j, r in zip(*np.unravel_index(order, joint.shape), strict=True)
+    ]
+
+
+def _rank_of(
+    scene: Scene,
+    guess: Scene,
+    ranked: Sequence[tuple[int, str, int]],
+    overlaps: np.ndarray,
+    subject: int,
+    predicate: str,
+    target: int,
+) -> int:
+    """Position of the first ranked triple that finds the true one; a large number if none."""
+    subject_name, target_name = scene.objects[subject].name, scene.objects[target].name
+    for rank, (i, name, j) in enumerate(ranked):
+        if (
+            name == predicate
+            and overlaps[subject, i] >= 0.5
+            and overlaps[target, j] >= 0.5
+            and guess.objects[i].name == subject_name
+            and guess.objects[j].name == target_name
+        ):
+            return rank
+    return 1 << 30
+
+
+def fact_scores(truth: Sequence[Scene], predicted: Sequence[Scene]) -> Mapping[str, float]:
+    """`fact_KEY`: share of pictures whose fact (location, …) is right, or rightly absent."""
+    known = {
+        fact for scene in predicted for fact in scene.scene_attributes.get("probabilities", {})
+    }
+    return {
+        f"fact_{fact}": float(
+            np.mean(
+                [
+                    scene.scene_attributes.get(fact) == guess.scene_attributes.get(fact)
+                    for scene, guess in zip(truth, predicted, strict=True)
+                ]
+            )
+        )
+        for fact in sorted(known)
+    }

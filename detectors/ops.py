@@ -1,0 +1,302 @@
+"""Non-maximum suppression and RoIAlign in vectorized torch.
+
+Legend: N boxes, B pictures, R regions, C channels, H x W feature cells, P = (ph, pw) output bins.
+Boxes are (x1, y1, x2, y2); regions are (picture index, x1, y1, x2, y2) in picture pixels.
+Where a torchvision that imports is installed its compiled kernels are used (`backend="auto"`);
+results agree with the plain forms to rounding.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from detectors.boxes import box_area, pairwise_intersection
+
+__all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
+
+Backend = Literal["auto", "torch"]
+_NMS_BLOCK = 512
+_BYTES_OF_DENSE_WEIGHTS = 64_000_000
+
+
+@lru_cache(maxsize=1)
+def _torchvision_ops() -> Any | None:
+    """torchvision's operators, or None where they do not import or are not compiled in."""
+    try:
+        module = importlib.import_module("torchvision.ops")
+        module.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except Exception:  # a torchvision built for another torch raises various errors
+        return None
+    return module
+
+
+def nms(boxes: Tensor, scores: Tensor, threshold: float, *, backend: Backend = "auto") -> Tensor:
+    """Greedy non-maximum suppression.
+
+    Boxes are visited from the highest score down (equal scores: lower index first); a box is kept
+    unless its intersection over union with a kept box is above `threshold` (strictly, as in
+    torchvision and detectron2).
+
+    Args:
+        boxes: (N, 4) float.
+        scores: (N,) float.
+        threshold: overlap above which the lower box is dropped.
+        backend: "torch" forces the plain form.
+
+    Returns:
+        Indices (K,) int64 of the kept boxes, from the highest score down.
+    """
+    if boxes.shape[0] == 0:
+        return torch.empty(0, dtype=torch.int64, device=boxes.device)
+    compiled = _torchvision_ops() if backend == "auto" else None
+    if compiled is not None:
+        return compiled.nms(boxes, scores, threshold)
+    order = torch.argsort(scores, descending=True, stable=True)
+    kept: list[Tensor] = []
+    block_size = 64
+    while order.numel():
+        block, rest = order[:block_size], order[block_size:]
+        block_size = _NMS_BLOCK
+        block = block[_greedy_block(boxes[block], threshold)]
+        kept.append(block)
+        if rest.numel():
+            suppressed = _exceeds(boxes[block], boxes[rest], threshold).any(dim=0)
+            rest = rest[~suppressed]
+        order = rest
+    return torch.cat(kept)
+
+
+def _exceeds(first: Tensor, second: Tensor, threshold: float) -> Tensor:
+    """Whether the overlap of each pair is above the threshold, bool (N, M)."""
+    intersection = pairwise_intersection(first, second)
+    union = box_area(first)[:, None] + box_area(second)[None, :]
+    union.sub_(intersection)
+    return intersection.div_(union) > threshold
+
+
+def _greedy_block(boxes: Tensor, threshold: float) -> Tensor:
+    """Positions kept among `boxes` sorted by score.
+
+    A box is kept iff no kept box before it overlaps it too much. Iterating that rule from "all
+    kept" settles row by row, so it reaches the greedy answer after as many rounds as the longest
+    chain of suppressions, which is short.
+    """
+    overlaps = _exceeds(boxes, boxes, threshold).triu_(diagonal=1).float()
+    keep = overlaps.new_ones(boxes.shape[0])
+    while True:
+        updated = (keep @ overlaps == 0).to(overlaps.dtype)
+        if torch.equal(updated, keep):
+            return keep.nonzero().squeeze(1)
+        keep = updated
+
+
+def batched_nms(
+    boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float, *, backend: Backend = "auto"
+) -> Tensor:
+    """Non-maximum suppression within each group (class, pyramid level, picture) separately.
+
+    Every group is moved to a place of its own, so that boxes of different groups cannot overlap
+    (the offset trick of torchvision `batched_nms`).
+
+    Args:
+        boxes: (N, 4) float.
+        scores: (N,) float.
+        groups: (N,) int64.
+        threshold: overlap above which the lower box is dropped.
+        backend: "torch" forces the plain form.
+
+    Returns:
+        Indices (K,) int64 of the kept boxes, from the highest score down.
+    """
+    if boxes.shape[0] == 0:
+        return torch.empty(0, dtype=torch.int64, device=boxes.device)
+    low, high = boxes.min(), boxes.max()
+    offsets = groups.to(boxes.dtype) * (high - low + 1)
+    return nms(boxes + offsets[:, None], scores, threshold, backend=backend)
+
+
+def roi_align(
+    features: Tensor,
+    regions: Tensor,
+    output_size: tuple[int, int],
+    *,
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+    backend: Backend = "auto",
+) -> Tensor:
+    """RoIAlign (He et al. 2017, section 3): average of bilinear samples per output bin.
+
+    `aligned=True` shifts by half a cell, so that pixel centres lie at integer + 0.5 (detectron2
+    `ROIAlignV2`); `aligned=False` is the first published form, which also widens regions to at
+    least one cell (torchvision Faster R-CNN). `sampling_ratio=0` takes ceil(bin size) samples a
+    side (adaptive). Samples further than one cell outside the map count as 0; others are clamped
+    to the border.
+
+    The sampling grid is a product of rows and columns, so each output is `Wy F Wx^T` with small
+    interpolation matrices; small maps are pooled by dense matrix products, large ones by weighted
+    sums over the few cells that each bin touches.
+
+    Args:
+        features: (B, C, H, W).
+        regions: (R, 5): picture index, x1, y1, x2, y2 in picture pixels.
+        output_size: (ph, pw).
+        spatial_scale: feature cells per picture pixel.
+        sampling_ratio: samples per bin and side; 0 = adaptive.
+        aligned: half-cell shift, see above.
+        backend: "torch" forces the plain form.
+
+    Returns:
+        (R, C, ph, pw), differentiable with respect to `features`.
+    """
+    compiled = _torchvision_ops() if backend == "auto" else None
+    if compiled is not None:
+        return compiled.roi_align(
+            features, regions, output_size, spatial_scale, sampling_ratio, aligned
+        )
+    batch, channels, height, width = features.shape
+    if regions.shape[0] == 0:
+        return features.sum() * 0 + features.new_zeros(0, channels, *output_size)
+    options = (spatial_scale, sampling_ratio, aligned)
+    rows = _interpolation(regions[:, 2], regions[:, 4], output_size[0], height, *options)
+    columns = _interpolation(regions[:, 1], regions[:, 3], output_size[1], width, *options)
+    pictures = regions[:, 0].long()
+    dense_cost = regions.shape[0] * output_size[0] * height * width
+    if dense_cost * 4 > _BYTES_OF_DENSE_WEIGHTS:
+        return _pool_by_gather(features, pictures, rows, columns)
+    pooled = features.new_zeros(regions.shape[0], *output_size, channels)
+    for picture in range(batch):
+        mine = (pictures == picture).nonzero().squeeze(1)
+        if mine.numel():
+            one = features[picture : picture + 1]
+            part = _pool_dense(one, rows[None, mine], columns[None, mine])[0]
+            pooled = pooled.index_copy(0, mine, part.to(pooled.dtype))
+    return pooled.permute(0, 3, 1, 2)
+
+
+def roi_align_grouped(
+    features: Tensor,
+    boxes: Tensor,
+    output_size: tuple[int, int],
+    *,
+    spatial_scale: float,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """RoIAlign with the same number of regions in each picture, as one batched matrix product.
+
+    Args:
+        features: (B, C, H, W).
+        boxes: (B, R, 4) in picture pixels.
+        output_size: (ph, pw).
+        spatial_scale: feature cells per picture pixel.
+        sampling_ratio: samples per bin and side; 0 = adaptive.
+        aligned: as in `roi_align`.
+        weight: optional (B, R) factor per region, such as 0 to leave a region out.
+
+    Returns:
+        (B, R, ph, pw, C), channels last, of the type of `features`.
+    """
+    batch, count = boxes.shape[:2]
+    flat = boxes.reshape(-1, 4)
+    height, width = features.shape[2:]
+    options = (spatial_scale, sampling_ratio, aligned)
+    rows = _interpolation(flat[:, 1], flat[:, 3], output_size[0], height, *options)
+    columns = _interpolation(flat[:, 0], flat[:, 2], output_size[1], width, *options)
+    if weight is not None:
+        rows = rows * weight.reshape(-1, 1, 1)
+    return _pool_dense(
+        features, rows.view(batch, count, -1, height), columns.view(batch, count, -1, width)
+    )
+
+
+def _interpolation(
+    start: Tensor,
+    end: Tensor,
+    bins: int,
+    cells: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """Interpolation matrix (R, bins, cells) of one axis: row p averages the samples of bin p."""
+    shift = 0.5 if aligned else 0.0
+    start = start.float() * spatial_scale - shift
+    length = end.float() * spatial_scale - shift - start
+    if not aligned:
+        length = length.clamp(min=1.0)
+    bin_size = length / bins
+    if sampling_ratio > 0:
+        samples = torch.full_like(start, float(sampling_ratio))
+    else:
+        samples = torch.ceil(bin_size)
+    largest = max(int(samples.max()), 1) if samples.numel() else 1
+    index = torch.arange(largest, device=start.device, dtype=start.dtype)
+    inside_bin = (index[None] + 0.5) / samples.clamp(min=1)[:, None] * bin_size[:, None]
+    bin_start = start[:, None] + bin_size[:, None] * torch.arange(
+        bins, device=start.device, dtype=start.dtype
+    )
+    position = bin_start[:, :, None] + inside_bin[:, None, :]
+    counted = (position >= -1.0) & (position <= cells) & (index < samples[:, None])[:, None, :]
+    position = position.clamp(min=0.0, max=cells - 1.0)
+    low = position.floor()
+    high = (low + 1).clamp(max=cells - 1.0)
+    fraction = position - low
+    share = counted / samples.clamp(min=1)[:, None, None]
+    matrix = start.new_zeros(start.shape[0], bins, cells)
+    matrix.scatter_add_(2, low.long(), share * (1 - fraction))
+    return matrix.scatter_add_(2, high.long(), share * fraction)
+
+
+def _pool_dense(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """`rows (B,R,ph,H) x features (B,C,H,W) x columns (B,R,pw,W)` -> (B, R, ph, pw, C)."""
+    batch, channels, height, width = features.shape
+    count, bins_y = rows.shape[1:3]
+    cells = features.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+    by_row = torch.bmm(rows.reshape(batch, -1, height).to(cells.dtype), cells)
+    by_row = by_row.view(batch * count, bins_y, width, channels)
+    selector = columns.reshape(batch * count, 1, -1, width).to(cells.dtype)
+    pooled = torch.matmul(selector, by_row)
+    return pooled.view(batch, count, bins_y, -1, channels)
+
+
+def _pool_by_gather(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The same product over the touched cells only -> (R, C, ph, pw)."""
+    _, channels, height, width = features.shape
+    count, bins_y, bins_x = rows.shape[0], rows.shape[1], columns.shape[1]
+    row_cells, row_weights = _touched(rows)
+    column_cells, column_weights = _touched(columns)
+    base = pictures * (height * width)
+    index = (
+        base[:, None, None, None, None]
+        + row_cells[:, :, None, :, None] * width
+        + column_cells[:, None, :, None, :]
+    )
+    weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    pooled = torch.nn.functional.embedding_bag(
+        index.reshape(count * bins_y * bins_x, -1),
+        table,
+        per_sample_weights=weights.reshape(count * bins_y * bins_x, -1).to(table.dtype),
+        mode="sum",
+    )
+    return pooled.view(count, bins_y, bins_x, channels).permute(0, 3, 1, 2)
+
+
+def _touched(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """First cells and weights (R, bins, K) of the K consecutive cells that hold each row."""
+    used = matrix > 0
+    cells = matrix.shape[-1]
+    first = used.float().argmax(dim=-1)
+    last = cells - 1 - used.flip(-1).float().argmax(dim=-1)
+    span = torch.where(used.any(dim=-1), last - first + 1, torch.ones_like(first))
+    widest = min(int(span.max()), cells) if span.numel() else 1
+    offsets = torch.arange(widest, device=matrix.device)
+    index = (first.clamp(max=cells - widest)[..., None] + offsets).clamp(max=cells - 1)
+    return index, matrix.gather(-1, index)

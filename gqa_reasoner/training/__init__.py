@@ -1,0 +1,1 @@
+"""Training of the stages: `detector`, `parser`, `reasoner`."""

@@ -1,0 +1,112 @@
+"""Validation during detector training, and the export of the trained weights."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detectors.calibration import calibrate, expected_calibration_error
+from detectors.default import RegionDetector, save_detector
+from detectors.evaluation import evaluate_scenes
+from detectors.faster_rcnn import FasterRCNN, build_detector
+from detectors.scene import Scene
+from gqa_reasoner.training.checkpoints import MetricsLog
+from gqa_reasoner.training.detector_data import find_image, read_scenes
+
+if TYPE_CHECKING:
+    from gqa_reasoner.training.detector_loop import DetectorTraining
+
+__all__ = ["evaluate_folder", "export", "validate"]
+
+LOW_THRESHOLD = 0.05
+"""Score threshold of average precision, as in the published evaluation."""
+
+
+def evaluate_folder(
+    model: FasterRCNN, folder: Path, limit: int | None = None
+) -> tuple[dict[str, Any], list[Scene], list[Scene]]:
+    """Figures, truth and predictions of `model` on a folder of pictures with scene graphs."""
+    low = build_detector(replace(model.config, score_threshold=LOW_THRESHOLD))
+    low.load_state_dict(model.state_dict())
+    detector = RegionDetector(low)
+    truth = read_scenes(folder / "sceneGraphs.json", limit)
+    paths = [find_image(folder, scene.image_id) for scene in truth]
+    predicted = detector.detect(paths, [scene.image_id for scene in truth])
+    return evaluate_scenes(truth, predicted), truth, predicted
+
+
+def validate(training: DetectorTraining, limit: int) -> dict[str, Any]:
+    """Figures of the averaged weights on the first validation pictures."""
+    folder = training.validation_folder
+    if folder is None:
+        return {}
+    started = time.monotonic()
+    scores, _, _ = evaluate_folder(training.average, folder, limit)
+    print(f"validation ({time.monotonic() - started:.0f} s): {summary(scores)}", file=sys.stderr)
+    return {key: value for key, value in scores.items() if not isinstance(value, dict)}
+
+
+def summary(scores: dict[str, Any]) -> str:
+    """The figures that matter most, in one line."""
+    keys = ("AP50", "AP", "attribute_accuracy", "attribute_exact", "relation_recall@50")
+    shown = [f"{key} {scores[key]:.4f}" for key in keys if scores.get(key) is not None]
+    shown += [f"{key} {scores[key]:.4f}" for key in scores if key.startswith("fact_")]
+    return " ".join(shown)
+
+
+def export(training: DetectorTraining, log: MetricsLog) -> None:
+    """Calibrate on the validation pictures, write OUTPUT/weights with the model card."""
+    model, scores = training.average, {}
+    if training.validation_folder is not None:
+        scores, truth, predicted = evaluate_folder(model, training.validation_folder)
+        fitted = calibrate(truth, predicted)
+        calibrated = build_detector(
+            replace(
+                model.config,
+                class_temperature=fitted.class_temperature,
+                attribute_temperature=fitted.attribute_temperature,
+                relation_temperature=fitted.relation_temperature,
+                score_threshold=fitted.score_threshold,
+            )
+        )
+        calibrated.load_state_dict(model.state_dict())
+        model = calibrated
+        scores, truth, predicted = evaluate_folder(model, training.validation_folder)
+        scores["expected_calibration_error"] = expected_calibration_error(truth, predicted)
+        log.write({"step": training.step, "final": scores})
+        print(f"final: {summary(scores)}", file=sys.stderr)
+    save_detector(model, training.output / "weights", card=model_card(training, scores))
+
+
+def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
+    """The README of the weights: what they are, how they were made, what they reach."""
+    names = training.config.model.vocabulary
+    command = "gqa-reasoner " + " ".join(shlex.quote(word) for word in sys.argv[1:])
+    plain = {k: v for k, v in scores.items() if not isinstance(v, dict)}
+    lines = [
+        "# Region detector of gqa_reasoner",
+        "",
+        "A small Faster R-CNN with feature pyramid, attribute, relation and whole-picture heads,",
+        "trained from nothing on TinyGQA, the synthetic world of this project. It knows",
+        f"{len(names.classes)} classes, {len(names.attributes)} attributes and",
+        f"{len(names.predicates)} predicates of that world and nothing of real photographs.",
+        "",
+        f"* data: `{training.data_folder}` ({len(training.data)} pictures), validation "
+        f"`{training.validation_folder}`",
+        f"* command: `{command}`",
+        f"* seed {training.seed}, {training.config.steps} steps of "
+        f"{training.config.batch_size} pictures",
+        "* weights: `model.safetensors` (float16), sizes and names: `config.json`; Apache-2.0",
+        "",
+        "Figures on the validation pictures (averaged weights, calibrated on the same pictures):",
+        "",
+        "```json",
+        json.dumps(plain, indent=1),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,319 @@
+"""The training loop of the detector.
+
+Everything random follows from (seed, step), so a resumed run repeats the uninterrupted one:
+batches come from a permutation per epoch, flips, light and sampling from a generator per step.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from detectors.config import DetectorConfig, from_mapping, to_mapping
+from detectors.errors import InputError
+from detectors.faster_rcnn import FasterRCNN, TrainingSettings, build_detector
+from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
+from gqa_reasoner.training.detector_data import DetectorData, build_vocabulary, read_scenes
+
+__all__ = ["DetectorTraining", "DetectorTrainingConfig", "learning_rate", "read_config"]
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class DetectorTrainingConfig:
+    """Everything that shapes a training run besides data and seed."""
+
+    steps: int = 4000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    final_learning_rate_share: float = 0.01
+    weight_decay: float = 0.02
+    gradient_clip: float = 10.0
+    average_decay: float = 0.998
+    """Decay of the exponential average of weights that is evaluated and exported."""
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
+    threads: int = 2
+    flip_probability: float = 0.5
+    light_change: float = 0.12
+    """Largest relative change of brightness and contrast; colours keep their names."""
+    minimum_name_count: int = 5
+    facts: tuple[str, ...] = ("location", "place", "weather")
+    checkpoint_every: int = 200
+    log_every: int = 20
+    evaluate_every: int = 1000
+    evaluation_images: int = 200
+    sampling: TrainingSettings = field(default_factory=TrainingSettings)
+    model: DetectorConfig = field(default_factory=DetectorConfig)
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for values that cannot be trained with."""
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError(
+                f"training config: precision: expected auto, float32 or bfloat16, "
+                f"got {self.precision!r}"
+            )
+        for name in ("steps", "batch_size", "threads", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"training config: {name}: expected at least 1")
+
+
+def read_config(path: Path | None) -> DetectorTrainingConfig:
+    """The configuration in a YAML file; None gives the defaults.
+
+    Raises:
+        InputError: missing file, bad YAML, unknown key or a value of the wrong type.
+    """
+    if path is None:
+        return DetectorTrainingConfig()
+    import yaml
+
+    if not path.is_file():
+        raise InputError(f"{path}: training config: no such file")
+    try:
+        record = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        line = " ".join(str(error).split())
+        raise InputError(f"{path}: training config: not YAML ({line})") from error
+    return from_mapping(DetectorTrainingConfig, record, str(path))
+
+
+def learning_rate(config: DetectorTrainingConfig, step: int) -> float:
+    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    span = max(config.steps - config.warmup_steps, 1)
+    progress = min((step - config.warmup_steps) / span, 1.0)
+    low = config.final_learning_rate_share
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def uses_bfloat16(config: DetectorTrainingConfig) -> bool:
+    """Whether this run multiplies in bfloat16."""
+    if config.precision == "auto":
+        check = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return bool(check())
+    return config.precision == "bfloat16"
+
+
+class DetectorTraining:
+    """One training run in an output folder.
+
+    Args:
+        config: see `DetectorTrainingConfig`.
+        data: folder of training pictures and scene graphs.
+        validation: the same for validation, or None.
+        output: where checkpoint, log and weights go.
+        seed: of weights, order and augmentation.
+        steps: overrides `config.steps`.
+        image_limit: use only the first pictures.
+    """
+
+    def __init__(
+        self,
+        config: DetectorTrainingConfig,
+        *,
+        data: Path,
+        validation: Path | None,
+        output: Path,
+        seed: int,
+        steps: int | None = None,
+        image_limit: int | None = None,
+    ) -> None:
+        if steps is not None:
+            config = replace(config, steps=steps)
+        output.mkdir(parents=True, exist_ok=True)
+        self.output, self.seed = output, seed
+        self.data_folder, self.validation_folder = data, validation
+        torch.set_num_threads(config.threads)
+        scenes = read_scenes(data / "sceneGraphs.json", image_limit)
+        names = build_vocabulary(
+            scenes, minimum_count=config.minimum_name_count, facts=config.facts
+        )
+        if not names.classes:
+            raise InputError(
+                f"{data}/sceneGraphs.json: no class occurs {config.minimum_name_count} times "
+                "or more"
+            )
+        config = replace(config, model=replace(config.model, vocabulary=names))
+        self.config = config
+        self.data = DetectorData(
+            data, scenes, names, config.model.image_size, output / "cache-train"
+        )
+        torch.manual_seed(seed)
+        self.model = build_detector(config.model)
+        self.average = build_detector(config.model)
+        self.average.load_state_dict(self.model.state_dict())
+        self.average.eval()
+        self.optimizer = _optimizer(self.model, config)
+        self.step = 0
+
+    def order(self, step: int) -> np.ndarray:
+        """Rows of the batch of `step`: consecutive pieces of one permutation per epoch."""
+        size = min(self.config.batch_size, len(self.data))
+        per_epoch = max(len(self.data) // size, 1)
+        epoch, place = divmod(step, per_epoch)
+        rows = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
+        return rows[place * size : (place + 1) * size]
+
+    def run(self, *, resume: bool = False, stop_after: int | None = None) -> int:
+        """Train to the end, evaluate and export. Returns an exit status."""
+        from gqa_reasoner.training.detector_export import export, validate
+
+        checkpoint = self.output / CHECKPOINT
+        if resume and checkpoint.is_file():
+            self.restore(load_checkpoint(checkpoint), str(checkpoint))
+        log = MetricsLog(self.output / "metrics.jsonl", resume_step=self.step if resume else None)
+        last = min(self.config.steps, stop_after or self.config.steps)
+        for record in self._steps(last):
+            if not record["finite"]:
+                print(
+                    f"step {record['step']}: the loss is {record['loss']}; stopped. The last good "
+                    f"checkpoint is {checkpoint}",
+                    file=sys.stderr,
+                )
+                return 1
+            if record["step"] % self.config.log_every == 0 or record["step"] == last:
+                log.write({key: value for key, value in record.items() if key != "finite"})
+            if record["step"] % self.config.checkpoint_every == 0 or record["step"] == last:
+                save_checkpoint(checkpoint, self.state())
+            due = record["step"] % self.config.evaluate_every == 0
+            if due and record["step"] < last and self.validation_folder is not None:
+                scores = validate(self, self.config.evaluation_images)
+                log.write({"step": record["step"], "validation": scores})
+        if self.step >= self.config.steps:
+            export(self, log)
+        return 0
+
+    def _steps(self, last: int) -> Iterator[dict[str, Any]]:
+        """Run steps up to `last`, giving a record of each."""
+        started, first = time.monotonic(), self.step
+        bar = tqdm(
+            total=last, initial=self.step, desc="train detector", disable=None, file=sys.stderr
+        )
+        while self.step < last:
+            losses = self.train_step()
+            total = sum(losses.values())
+            seconds = time.monotonic() - started
+            rate = (self.step - first) * self.config.batch_size / max(seconds, 1e-9)
+            bar.update(1)
+            if self.step % self.config.log_every == 0:
+                bar.set_postfix(loss=f"{total:.3f}", images_per_s=f"{rate:.1f}")
+                if bar.disable:
+                    print(
+                        f"step {self.step}/{self.config.steps} loss {total:.3f} "
+                        + " ".join(f"{key} {value:.3f}" for key, value in losses.items())
+                        + f" {rate:.1f} images/s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+            yield {
+                "step": self.step,
+                "loss": round(total, 5),
+                **{key: round(value, 5) for key, value in losses.items()},
+                "learning_rate": learning_rate(self.config, self.step - 1),
+                "images_per_second": round(rate, 2),
+                "finite": math.isfinite(total),
+            }
+        bar.close()
+
+    def train_step(self) -> dict[str, float]:
+        """One optimizer step; returns the losses. Weights stay as they were if not finite."""
+        config = self.config
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        rows = self.order(self.step)
+        flips = torch.rand(len(rows), generator=generator) < config.flip_probability
+        pictures, targets = self.data.batch(rows.tolist(), flips.tolist())
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(config)):
+            losses = self.model.losses(
+                change_light(pictures, config.light_change, generator),
+                targets,
+                config.sampling,
+                generator,
+            )
+        total = torch.stack(list(losses.values())).sum()
+        values = {key: float(value.detach()) for key, value in losses.items()}
+        if math.isfinite(sum(values.values())):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(config, self.step)
+            self.optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+            self.optimizer.step()
+            self._update_average()
+        self.step += 1
+        return values
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Exponential average of all weights and running statistics, faster in the beginning."""
+        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
+        for averaged, current in zip(
+            self.average.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
+            if averaged.dtype.is_floating_point:
+                averaged.lerp_(current, 1 - decay)
+            else:
+                averaged.copy_(current)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "step": self.step,
+            "seed": self.seed,
+            "config": to_mapping(self.config),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any], source: str) -> None:
+        """Take over a checkpoint.
+
+        Raises:
+            InputError: it belongs to another configuration or seed.
+        """
+        if state.get("seed") != self.seed or state.get("config") != to_mapping(self.config):
+            raise InputError(
+                f"{source}: checkpoint: made with another seed, configuration or vocabulary; "
+                "train into a new folder, or leave out --resume"
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def change_light(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """Random contrast and brightness per picture, the same for the three colours.
+
+    Pictures (B, 3, H, W) of 0..255 -> float of the same shape.
+    """
+    count = pictures.shape[0]
+    noise = torch.rand(2, count, 1, 1, 1, generator=generator) * 2 - 1
+    contrast, shift = 1 + amount * noise[0], 128 * amount * noise[1]
+    return ((pictures.float() - 128) * contrast + 128 + shift).clamp_(0, 255)
+
+
+def _optimizer(model: FasterRCNN, config: DetectorTrainingConfig) -> torch.optim.Optimizer:
+    """AdamW without decay on biases and normalization (Loshchilov & Hutter 2019)."""
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    others = [p for p in model.parameters() if p.dim() <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)

@@ -1,0 +1,91 @@
+"""What shapes a reasoner's training run besides data and seed: typed, unknown keys refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detectors.config import from_mapping
+from detectors.errors import InputError
+from gqa_reasoner.model.reasoner import ReasonerConfig
+
+__all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config"]
+
+
+@dataclass(frozen=True)
+class ReasonerTrainingConfig:
+    """The `tiny` preset: two processor cores, TinyGQA."""
+
+    steps: int = 6000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_learning_rate_share: float = 0.02
+    weight_decay: float = 0.02
+    gradient_clip: float = 1.0
+    average_decay: float = 0.998
+    """Decay of the exponential average of weights that is evaluated and exported."""
+    type_weight: float = 0.1
+    """Weight of the question-type loss, which teaches answer-type masking."""
+    guidance_weight: float = 0.05
+    """Weight of the loss that draws attention to the objects of each step."""
+    source_dropout: float = 0.15
+    """Chance that a training question comes without its program; likewise its guidance, its
+    executed answer (twice this) and its context."""
+    gold_programs: float = 0.2
+    """Share of training questions that use their gold program instead of the parser's."""
+    oracle_scenes: float = 0.2
+    """Share of pictures that are also seen as their annotated scene graph."""
+    held_out: float = 0.1
+    """Share of pictures kept from the trunk, on which the mixture is fitted."""
+    expansion: str = "triples"
+    pictures_per_shard: int = 64
+    threads: int = 2
+    log_every: int = 50
+    checkpoint_every: int = 250
+    evaluate_every: int = 1000
+    mixture_steps: int = 400
+    minimum_answer_count: int = 2
+    use_features: bool = True
+    """Whether objects carry the detector's region features."""
+    model: ReasonerConfig = field(default_factory=ReasonerConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "threads", "log_every", "checkpoint_every",
+                     "evaluate_every", "pictures_per_shard"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise InputError(f"training config: {name}: expected at least 1")
+        for name in ("source_dropout", "gold_programs", "oracle_scenes", "held_out"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"training config: {name}: expected a share from 0 to 1")
+
+
+def read_config(path: Path | None) -> ReasonerTrainingConfig:
+    """The configuration in a YAML file; None gives the defaults.
+
+    Raises:
+        InputError: missing file, bad YAML, unknown key or a value of the wrong type.
+    """
+    if path is None:
+        return ReasonerTrainingConfig()
+    import yaml
+
+    if not path.is_file():
+        raise InputError(f"{path}: training config: no such file")
+    try:
+        record = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        line = " ".join(str(error).split())
+        raise InputError(f"{path}: training config: not YAML ({line})") from None
+    return from_mapping(ReasonerTrainingConfig, record, str(path))
+
+
+def learning_rate(config: ReasonerTrainingConfig, step: int) -> float:
+    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    span = max(config.steps - config.warmup_steps, 1)
+    progress = min((step - config.warmup_steps) / span, 1.0)
+    low = config.final_learning_rate_share
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
