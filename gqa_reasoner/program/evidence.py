@@ -169,6 +169,7 @@ class GraphEvidence(Evidence):
         self._by_name: dict[str, list[int]] = {}
         for place, item in enumerate(scene.objects):
             self._by_name.setdefault(item.name, []).append(place)
+        self._named: tuple[list[str], np.ndarray] | None = None
         self._edges: dict[str, list[tuple[int, int]]] = {}
         places = self.places
         for relation in scene.relations:
@@ -276,12 +277,13 @@ class GraphEvidence(Evidence):
         return [word for word in self.lexicon.implied(item.name) if attribute_type in types(word)]
 
     def class_names(self, category: str | None) -> tuple[list[str], np.ndarray]:
-        """Annotated names, one per object."""
-        names = list(self._by_name)
-        matrix = np.zeros((self.size, len(names)))
-        for column, name in enumerate(names):
-            matrix[self._by_name[name], column] = 1.0
-        return names, matrix
+        """Annotated names, one per object (the category does not matter: ids were chosen)."""
+        if self._named is None:
+            matrix = np.zeros((self.size, len(self._by_name)))
+            for column, places in enumerate(self._by_name.values()):
+                matrix[places, column] = 1.0
+            self._named = list(self._by_name), matrix
+        return self._named
 
 
 def _weighted(value: Any) -> dict[str, float]:
