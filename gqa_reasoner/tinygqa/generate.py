@@ -1,0 +1,95 @@
+"""Writes a TinyGQA data set: images/*.jpg and sceneGraphs.json in GQA's own form."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectors.errors import InputError
+from gqa_reasoner.tinygqa.glyphs import find_font
+from gqa_reasoner.tinygqa.render import image_id, jpeg_bytes, render_scene
+
+__all__ = ["Generated", "generate"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What `generate` wrote: files and how many pictures were there already."""
+
+    images: Path
+    scene_graphs: Path
+    drawn: int
+    kept: int
+
+
+def generate(
+    directory: Path,
+    images: int,
+    seed: int,
+    workers: int = 1,
+    font: Path | None = None,
+    progress: bool = True,
+) -> Generated:
+    """Draw pictures 0..`images`-1 of `seed` into `directory`.
+
+    Picture k depends on (seed, k) and the font alone, so any number of workers writes the same
+    bytes. A complete picture that is there already is kept; the graph is always written anew.
+
+    Raises:
+        InputError: the font is missing, or a number is out of range.
+    """
+    from tqdm import tqdm
+
+    if images < 1 or workers < 1 or seed < 0:
+        raise InputError(
+            f"tinygqa: images {images}, workers {workers}, seed {seed}: expected at least 1, 1, 0"
+        )
+    path = find_font(font)
+    folder = Path(directory) / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = ((folder, seed, index, path) for index in range(images))
+    results = _run(jobs, workers)
+    target = Path(directory) / "sceneGraphs.json"
+    partial = target.with_suffix(f".json.{os.getpid()}.partial")
+    kept = 0
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write("{")
+        for index, (record, was_there) in enumerate(
+            tqdm(results, total=images, desc="pictures", disable=None if progress else True)
+        ):
+            kept += was_there
+            comma = "," if index else ""
+            stream.write(f"{comma}\n{json.dumps(image_id(seed, index))}: ")
+            stream.write(json.dumps(record, separators=(", ", ": ")))
+        stream.write("\n}\n")
+    partial.replace(target)
+    return Generated(folder, target, images - kept, kept)
+
+
+_Job = tuple[Path, int, int, Path]
+
+
+def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[dict[str, Any], bool]]:
+    if workers == 1:
+        yield from map(_draw, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(_draw, jobs, chunksize=16)
+
+
+def _draw(job: _Job) -> tuple[dict[str, Any], bool]:
+    folder, seed, index, font = job
+    image, scene = render_scene(seed, index, font)
+    path = folder / f"{scene.image_id}.jpg"
+    data = jpeg_bytes(seed, index, image)
+    there = path.is_file() and path.stat().st_size == len(data)
+    if not there:
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_bytes(data)
+        partial.replace(path)
+    return scene.to_gqa(), there
