@@ -266,7 +266,7 @@ def different(
 
 
 def _value_rows(run: Run, kind: str) -> np.ndarray:
-    """P(object has value), (N, K), rows scaled to sum 1 in soft mode."""
+    """P(object has value), (N, K); in soft mode rows with evidence are scaled to sum nearly 1."""
     evidence = run.evidence
     if kind in NAME_TYPES:
         names, matrix = evidence.class_names(None)
@@ -278,7 +278,7 @@ def _value_rows(run: Run, kind: str) -> np.ndarray:
         matrix = merged
     else:
         _, matrix = evidence.type_values(kind)
-    return matrix if run.hard else matrix / (matrix.sum(axis=1, keepdims=True) + 1e-6)
+    return matrix if run.hard else matrix / (matrix.sum(axis=1, keepdims=True) + 0.1)
 
 
 def _same_between(
