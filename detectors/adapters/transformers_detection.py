@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,15 +93,40 @@ def _load(name: str) -> tuple[Any, Any]:
         raise InputError(
             f"detector {name}: needs transformers: pip install 'gqa-reasoner[transformers]'"
         ) from None
+    local = Path(name).is_dir()
+    errors = (OSError, ValueError, KeyError, ImportError)
+    try:
+        processor, model = (
+            kind.from_pretrained(name, local_files_only=True)
+            for kind in (AutoImageProcessor, AutoModelForObjectDetection)
+        )
+        return processor, model.eval()
+    except errors as error:
+        if local:
+            raise InputError(f"detector {name}: not a usable folder: {_line(error)}") from None
+    _check_reachable(name)
     try:
         processor = AutoImageProcessor.from_pretrained(name)
         model = AutoModelForObjectDetection.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        kind = (
-            "not a usable folder"
-            if Path(name).is_dir()
-            else ("neither a local folder nor downloadable (is there a network?)")
-        )
-        raise InputError(f"detector {name}: {kind}: {reason}") from None
+    except errors as error:
+        raise InputError(f"detector {name}: cannot be used: {_line(error)}") from None
     return processor, model.eval()
+
+
+def _check_reachable(name: str) -> None:
+    """Ask the hub once, so that a machine without network hears it at once, not after retries."""
+    from huggingface_hub import constants
+
+    address = f"{constants.ENDPOINT}/api/models/{name}"
+    try:
+        with urllib.request.urlopen(address, timeout=10):
+            return
+    except urllib.error.HTTPError as error:
+        reason = f"the hub answers {error.code} ({error.reason})"
+    except (OSError, ValueError) as error:
+        reason = f"no network to download it ({_line(error)})"
+    raise InputError(f"detector {name}: neither a local folder nor downloaded before; {reason}")
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__

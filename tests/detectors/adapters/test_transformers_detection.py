@@ -50,7 +50,7 @@ def test_a_name_that_cannot_be_downloaded_gives_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("transformers")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     from detectors.adapters.transformers_detection import TransformersDetector
 
     with pytest.raises(InputError) as caught:
