@@ -14,7 +14,7 @@ from typing import Any
 
 from detectors.errors import InputError
 from eval.errors import InputError as EvaluationInputError
-from eval.json_stream import iterate_json_items
+from eval.json_items import iterate_json_items
 
 __all__ = ["Question", "iterate_questions", "read_questions", "write_json_items", "write_questions"]
 

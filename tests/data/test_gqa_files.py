@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.errors import InputError
-from eval.json_stream import iterate_json_items, iterate_json_values
+from eval.json_items import iterate_json_items, iterate_json_values
 from gqa_reasoner.data.questions import Question, iterate_questions, read_questions, write_questions
 from gqa_reasoner.data.scene_graphs import (
     find_scene_graph,
@@ -69,7 +69,7 @@ def test_records_on_chunk_borders_are_read_whole(
     record = {f"key{i}": {"text": "x" * i, "number": i * 1000} for i in range(60)}
     (tmp_path / "a.json").write_text(json.dumps(record))
     for chunk in (1, 2, 7, 64):
-        monkeypatch.setattr("eval.json_stream._CHUNK", chunk)
+        monkeypatch.setattr("eval.json_items._CHUNK", chunk)
         assert dict(iterate_json_items(tmp_path / "a.json")) == record
 
 
