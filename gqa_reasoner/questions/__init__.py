@@ -1,0 +1,1 @@
+"""Questions made from scene graphs: patterns, references, programs, balance and choices."""

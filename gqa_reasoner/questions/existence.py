@@ -1,0 +1,457 @@
+"""Existence: "Are there any dogs?", "Is there a bag that is red?", "Do you see cats or dogs?"."""
+
+from __future__ import annotations
+
+from gqa_reasoner.questions.bench import Bench
+from gqa_reasoner.questions.draft import Draft, Fact, StepDraft, chain, merge
+from gqa_reasoner.questions.english import (
+    is_mass,
+    is_plural,
+    mark,
+    pluralize,
+    singularize,
+    with_article,
+)
+from gqa_reasoner.questions.queries import value_clause
+from gqa_reasoner.questions.references import object_form, relation_tail
+from gqa_reasoner.questions.verifications import operation
+from gqa_reasoner.questions.view import SPATIAL
+
+__all__ = [
+    "exist",
+    "exist_attribute",
+    "exist_attribute_either",
+    "exist_both",
+    "exist_either",
+    "exist_relation",
+]
+
+_OPPOSITE = {
+    "to the left of": "to the right of",
+    "to the right of": "to the left of",
+    "in front of": "behind",
+    "behind": "in front of",
+}
+
+
+def noun_slots(bench: Bench, name: str, object_id: str | None, before: str = "") -> dict[str, str]:
+    """`{one} {many} {aone}` of a noun, with an attribute before it if given."""
+    surfaces = bench.lexicon.surfaces(name)
+    if surfaces and bench.rng.random() < 0.15:
+        name = bench.rng.choice(surfaces)
+    one, many = singularize(name), pluralize(name)
+    if is_plural(one) or is_mass(one):
+        many = one
+    before = f"{before} " if before else ""
+    article = with_article(before + one, one)
+    article = article[: len(article) - len(before + one)]
+    if is_mass(one) or is_plural(one):
+        article = "any "
+    return {
+        "one": before + mark(one, object_id),
+        "many": before + mark(many, object_id),
+        "aone": article + before + mark(one, object_id),
+        "plain_one": one,
+        "plain_many": many,
+    }
+
+
+def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
+    """Mass nouns have no plural questions; "Are there any water" is retried."""
+    one = slots["plain_one"]
+    question = bench.word(family, slots)
+    for _ in range(12):
+        starts = question.startswith(("Are there",))
+        if is_mass(one) and (starts or question.startswith("Do you see \x02")):
+            question = bench.word(family, slots)
+        elif is_plural(one) and question.startswith("Is there"):
+            question = bench.word(family, slots)
+        else:
+            return question
+    return question
+
+
+def exist(bench: Bench) -> Draft | None:
+    """A name alone: there, or plausibly not there."""
+    yes = bench.rng.random() < 0.5
+    view = bench.view
+    identity: str | None = None
+    if yes:
+        place = bench.place()
+        name, identity = view.names[place], view.ids[place]
+    else:
+        absent = bench.absent_name()
+        if absent is None:
+            return None
+        name = absent
+    if name == "person":
+        return None
+    slots = noun_slots(bench, name, identity)
+    slots["pic"] = bench.slots_picture(0.45)
+    question = _pick_exist(bench, slots, "exist")
+    fact: Fact = ("exists", singularize(name))
+    shown = slots["aone"].removeprefix("any ")
+    is_many = is_plural(slots["plain_one"])
+    full = f"Yes, there {'are' if is_many else 'is'} {shown}."
+    if not yes:
+        full = f"No, there {'is no' if is_mass(name) else 'are no'} {slots['plain_many']}."
+    select = f"{singularize(name) if not bench.strict else name} ({identity or '-'})"
+    return Draft(
+        question=question,
+        steps=chain([("select", select), ("exist", "?")]),
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="verify",
+        semantic="obj",
+        detailed="exist" if yes else "existC",
+        local_group=f"03-{name}",
+        needs=frozenset((fact,)) if yes else frozenset((("absent", name),)),
+        reveals=frozenset((fact,)) if yes else frozenset((("absent", name),)),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
+
+
+def exist_attribute(bench: Bench) -> Draft | None:
+    """ "Is there a red bag?", "Are there bags that are not small?"."""
+    rng, view = bench.rng, bench.view
+    place = bench.place()
+    found = bench.values(place)
+    if not found:
+        return None
+    kind, true_value = rng.choice(found)
+    name = view.names[place]
+    negated = kind != "material" and rng.random() < 0.3
+    yes = rng.random() < 0.5
+    other = bench.other_value(place, kind, true_value)
+    if other is None and (negated or not yes):
+        return None
+    value = true_value if yes != negated else str(other)
+    pool = view.select(name)
+    if bench.strict:
+        having = view.filter(pool, value)
+        typed = all(len(view.typed[item].get(kind, ())) == 1 for item in pool)
+        if negated and (not typed or (having == pool) == yes):
+            return None
+        if not negated and bool(having) != yes:
+            return None
+        if not yes and len(pool) != 1:
+            return None
+    argument = f"not({value})" if negated else value
+    before = not negated and rng.random() < 0.4 and bench.lexicon.before_noun(value)
+    identity = view.ids[place]
+    shown = bench.lexicon.material_adjective(value) if kind == "material" else value
+    slots = noun_slots(bench, name, identity, shown if before else "")
+    slots["pic"] = bench.slots_picture()
+    slots["that_one"] = "that " + value_clause(bench, kind, value, False, negated).replace(
+        "isn't", "is not"
+    )
+    slots["that_many"] = "that " + value_clause(bench, kind, value, True, negated).replace(
+        "aren't", "are not"
+    )
+    if is_plural(slots["plain_one"]):
+        slots["that_one"] = slots["that_many"]
+    question = _pick_exist(bench, slots, "exist" if before else "existThat")
+    verb = bench.verb(place)
+    own = bench.full_name(place, definite=False)
+    really = bench.lexicon.adjective(true_value, kind)
+    pronoun = "they are" if is_plural(name) else "it is"
+    if bench.lexicon.is_person(name) and not is_plural(name):
+        pronoun = "the " + name + " is"
+    full = f"Yes, there {verb} {own} that {verb} {really}."
+    if not yes:
+        full = f"No, there {verb} {own} but {pronoun} {really}."
+    detailed = "existAttr" if before else ("existAttrNot" if negated else "existThat")
+    fact: Fact = ("value", identity, kind, true_value)
+    select = singularize(name) if not bench.strict and rng.random() < 0.9 else name
+    return Draft(
+        question=question,
+        steps=chain(
+            [("select", f"{select} ({identity})"), (operation("filter", kind), argument),
+             ("exist", "?")]
+        ),
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="verify",
+        semantic="obj",
+        detailed=detailed + ("" if yes else "C"),
+        local_group=f"04-{name}_{'n#' if negated else ''}{value}",
+        needs=frozenset((fact,)),
+        reveals=frozenset((("exists", singularize(name)),)),
+        scope=("fixed",),
+        pattern=bench.used,
+    )  # fmt: skip
+
+
+def exist_relation(bench: Bench) -> Draft | None:
+    """ "Is there a dog on the couch?"; a "no" has another name or the opposite side."""
+    rng, view = bench.rng, bench.view
+    place = bench.place()
+    links = [link for link in view.out[place] if link[0] != "of"]
+    if rng.random() < 0.6:
+        links = [link for link in links if link[0] not in SPATIAL] or links
+    if not links:
+        return None
+    predicate, other = rng.choice(links)
+    name, identity = view.names[place], view.ids[place]
+    draw = rng.random()
+    yes = draw < 0.5
+    asked, asked_id, asked_predicate = name, identity, predicate
+    detailed = "existRelS"
+    if not yes and draw < 0.62 and predicate in _OPPOSITE:
+        asked_predicate, detailed = _OPPOSITE[predicate], "existRelSRC"
+        if bench.strict and (
+            len(view.select(name)) != 1
+            or view.relate(frozenset((other,)), name, asked_predicate, "s")
+        ):
+            return None
+    elif not yes:
+        found = _absent_subject(bench, view.names[other], predicate)
+        if found is None:
+            return None
+        asked, asked_id, detailed = found, "-", "existRelSC"
+    reference = bench.referrer.refer(
+        other, depth=2, avoid=frozenset((place,)), plain=0.4, category=0.2, pronoun=0.06
+    )
+    if reference is None:
+        return None
+    slots = noun_slots(bench, asked, asked_id if asked_id != "-" else None)
+    slots["ref"] = object_form(reference)
+    person = bench.lexicon.is_person(asked)
+    many = is_plural(slots["plain_one"])
+    slots["tail_one"] = relation_tail(asked_predicate, many, person, rng)
+    slots["tail_many"] = relation_tail(asked_predicate, True, person, rng)
+    for key in ("tail_one", "tail_many"):
+        if not slots[key].startswith(("that", "who")) or rng.random() < 0.8:
+            slots[key] = asked_predicate
+    if reference.noun in (slots["plain_one"], slots["plain_many"]):
+        return None
+    question = _pick_exist(bench, slots, "existRel")
+    verb = bench.verb(place)
+    own = bench.full_name(place, definite=False)
+    target = bench.full_name(other)
+    full = f"{'Yes' if yes else 'No'}, there {verb} {own} {predicate} {target}."
+    if detailed == "existRelSRC":
+        full = f"No, {bench.full_name(place)} {verb} {predicate} {target}."
+    argument_name = singularize(asked) if not bench.strict and rng.random() < 0.8 else asked
+    argument = f"{argument_name},{asked_predicate},s ({asked_id})"
+    fact: Fact = ("relation", identity, predicate, view.ids[other])
+    needs: set[Fact] = {fact, ("named", identity, name)}
+    if detailed == "existRelSC":
+        needs = {("absent", asked)}
+    return Draft(
+        question=question,
+        steps=chain([*reference.steps, ("relate", argument), ("exist", "?")]),
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="verify",
+        semantic="rel",
+        detailed=detailed,
+        local_group=f"13-{view.names[other]}_{asked}",
+        needs=frozenset(needs),
+        reveals=frozenset({fact, ("named", identity, name)} | reference.facts)
+        if yes
+        else frozenset(reference.facts),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
+
+
+def _absent_subject(bench: Bench, target: str, predicate: str) -> str | None:
+    """A name that often stands so to such an object, but is not in the picture."""
+    table = bench.statistics.subjects_of.get((target, predicate))
+    if table is not None and bench.rng.random() < 0.7:
+        found = bench.statistics.draw(table, ("subject", target, predicate), bench.rng)
+        if found is not None and not bench.present(found):
+            return found
+    return bench.absent_name(target)
+
+
+def _two_names(bench: Bench, here: int) -> list[tuple[str, str | None]] | None:
+    """Two different names, `here` of them in the picture, as (name, object id)."""
+    view = bench.view
+    chosen: list[tuple[str, str | None]] = []
+    for number in range(2):
+        if number < here:
+            place = bench.place()
+            chosen.append((view.names[place], view.ids[place]))
+        else:
+            near = chosen[0][0] if chosen else None
+            absent = bench.absent_name(near)
+            if absent is None:
+                return None
+            chosen.append((absent, None))
+    first, second = (bench.lexicon.nouns(name) for name, _ in chosen)
+    if first & second & {chosen[0][0], chosen[1][0]}:
+        return None
+    if any(name in ("person", "people") for name, _ in chosen):
+        return None
+    return chosen
+
+
+def _select(bench: Bench, name: str, identity: str | None) -> tuple[str, str]:
+    return ("select", f"{singularize(name) if not bench.strict else name} ({identity or '-'})")
+
+
+def _exist_pair(bench: Bench, chosen: list[tuple[str, str | None]]) -> list[StepDraft]:
+    first, second = (
+        chain([_select(bench, name, identity), ("exist", "?")]) for name, identity in chosen
+    )
+    return merge(first, second)
+
+
+def _pair_slots(
+    bench: Bench, chosen: list[tuple[str, str | None]]
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Slots of two nouns in either order of mention, and the nouns in program order."""
+    both = [noun_slots(bench, name, identity) for name, identity in chosen]
+    spoken = both if bench.rng.random() < 0.5 else both[::-1]
+    x, y = spoken
+    slots = {
+        "x": x["one"],
+        "y": y["one"],
+        "xs": x["many"],
+        "ys": y["many"],
+        "ax": x["aone"],
+        "ay": y["aone"],
+        "pic": bench.slots_picture(),
+    }
+    return slots, both
+
+
+def exist_both(bench: Bench) -> Draft | None:
+    """ "Are there both cats and dogs?"."""
+    yes = bench.rng.random() < 0.55
+    chosen = _two_names(bench, 2 if yes else 1)
+    if chosen is None:
+        return None
+    slots, both = _pair_slots(bench, chosen)
+    many = bench.rng.random() < 0.5
+    key = "many" if many else "aone"
+    slots["x"], slots["y"] = (
+        (both[0][key], both[1][key])
+        if bench.rng.random() < 0.5
+        else (both[1][key], both[0][key])
+    )
+    if "any " in slots["x"] + slots["y"]:
+        slots["x"], slots["y"] = slots["x"].replace("any ", ""), slots["y"].replace("any ", "")
+    steps = [*_exist_pair(bench, chosen), ("and", "", (1, 3))]
+    names = sorted(name for name, _ in chosen)
+    first, second = (item["aone"].removeprefix("any ") for item in both)
+    is_many = is_plural(both[0]["plain_one"])
+    full = f"Yes, there are both {first} and {second}."
+    if not yes:
+        full = f"No, there {'are' if is_many else 'is'} {first} but no {both[1]['plain_many']}."
+    needs: set[Fact] = {("exists", singularize(name)) for name, _ in chosen}
+    if not yes:
+        needs = {("absent", chosen[1][0])}
+    return Draft(
+        question=bench.word("existAnd", slots),
+        steps=steps,
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="logical",
+        semantic="obj",
+        detailed="existAnd" if yes else "existAndC",
+        local_group=f"09existAnd-{names[0]}_{names[1]}",
+        needs=frozenset(needs),
+        reveals=frozenset(needs) if yes else frozenset(),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
+
+
+def exist_either(bench: Bench) -> Draft | None:
+    """ "Do you see cats or dogs?"; a "yes" mostly has one of them."""
+    yes = bench.rng.random() < 0.5
+    chosen = _two_names(bench, 1 if yes else 0)
+    if chosen is None:
+        return None
+    slots, both = _pair_slots(bench, chosen)
+    steps = [*_exist_pair(bench, chosen), ("or", "", (1, 3))]
+    names = sorted(name for name, _ in chosen)
+    first = both[0]["aone"].removeprefix("any ")
+    full = f"Yes, there {'are' if is_plural(both[0]['plain_one']) else 'is'} {first}."
+    if not yes:
+        full = f"No, there are no {both[0]['plain_many']} or {both[1]['plain_many']}."
+    needs: set[Fact] = {("exists", singularize(chosen[0][0]))}
+    if not yes:
+        needs = {("absent", name) for name, _ in chosen}
+    return Draft(
+        question=bench.word("existOr", slots),
+        steps=steps,
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="logical",
+        semantic="obj",
+        detailed="existOr" if yes else "existOrC",
+        local_group=f"09existOr-{names[0]}_{names[1]}",
+        needs=frozenset(needs),
+        reveals=frozenset(needs) if not yes else frozenset(),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
+
+
+def exist_attribute_either(bench: Bench) -> Draft | None:
+    """ "Are there white cats or dogs?", "Is there a plate or a can that is made of metal?"."""
+    rng, view = bench.rng, bench.view
+    place = bench.place()
+    found = bench.values(place)
+    if not found:
+        return None
+    kind, true_value = rng.choice(found)
+    name, identity = view.names[place], view.ids[place]
+    yes = rng.random() < 0.5
+    negated = kind != "material" and rng.random() < 0.12
+    value = true_value
+    if yes == negated:
+        other = bench.other_value(place, kind, true_value)
+        if other is None:
+            return None
+        value = other
+    absent = bench.absent_name(name)
+    if absent is None or absent == name or name in ("person", "people"):
+        return None
+    if bench.strict and len(view.select(name)) != 1:
+        return None
+    argument = f"not({value})" if negated else value
+    before = not negated and rng.random() < 0.7 and bench.lexicon.before_noun(value)
+    chosen: list[tuple[str, str | None]] = [(name, identity), (absent, None)]
+    slots, _ = _pair_slots(bench, chosen)
+    shown = bench.lexicon.material_adjective(value) if kind == "material" else value
+    slots["value"] = shown
+    slots["avalue"] = with_article(shown)
+    slots["that_one"] = "that " + value_clause(bench, kind, value, False, negated)
+    slots["that_many"] = "that " + value_clause(bench, kind, value, True, negated)
+    steps = merge(
+        chain([_select(bench, name, identity), (operation("filter", kind), argument),
+               ("exist", "?")]),
+        chain([_select(bench, absent, None), (operation("filter", kind), argument),
+               ("exist", "?")]),
+    )  # fmt: skip
+    steps.append(("or", "", (2, 5)))
+    verb = bench.verb(place)
+    own = bench.full_name(place, definite=False)
+    really = bench.lexicon.adjective(true_value, kind)
+    pronoun = "they are" if is_plural(name) else f"the {name} is"
+    full = f"Yes, there {verb} {own} that {verb} {really}."
+    if not yes:
+        full = f"No, there {verb} {own} but {pronoun} {really}."
+    family = "existAttrOr" if before else "existThatOr"
+    fact: Fact = ("value", identity, kind, true_value)
+    needs: set[Fact] = {fact} if yes else {fact, ("absent", absent)}
+    return Draft(
+        question=bench.word(family, slots),
+        steps=steps,
+        answer="yes" if yes else "no",
+        full_answer=full,
+        structural="logical",
+        semantic="obj",
+        detailed=family + ("" if yes else "C"),
+        local_group=f"04-{name}_{'n#' if negated else ''}{value}",
+        needs=frozenset(needs),
+        reveals=frozenset(),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
