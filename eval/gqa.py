@@ -18,7 +18,8 @@ import numpy as np
 from eval.errors import InputError
 from eval.figures import Figure, share
 from eval.gqa_choices import ChoiceScores, score_choices
-from eval.gqa_table import ABSENT, RIGHT, UNPREDICTED, Observer, QuestionTable, read_table
+from eval.gqa_columns import ABSENT, RIGHT, UNPREDICTED, Observer
+from eval.gqa_table import QuestionTable, read_table
 from eval.predictions import Predictions, as_predictions
 from eval.problems import Problems
 
@@ -129,14 +130,9 @@ def _refuse_missing(table: QuestionTable, missing: Missing) -> None:
         raise InputError(f"missing: expected 'error' or 'wrong', got {missing!r}")
     problems = Problems()
     source, what = table.predictions.source, "no prediction (--missing wrong counts it wrong)"
-    for identifier in table.missing_balanced:
+    balanced, others = table.missing()
+    for identifier in balanced + (others if table.unbalanced_predicted else []):
         problems.add(source, identifier, "", what)
-    if table.unbalanced_predicted and table.missing_unbalanced:
-        status = table.status
-        balanced = set(table.missing_balanced)
-        for identifier, code in table.codes.items():
-            if status[code] == UNPREDICTED and identifier not in balanced:
-                problems.add(source, identifier, "", what)
     problems.raise_if_any()
 
 
@@ -145,16 +141,17 @@ def score_table(table: QuestionTable, choices: ChoiceScores | None = None) -> GQ
     correct = table.correct()
     notes = _notes(table)
     kinds = list(table.kinds)
-    kind = table.column("kind")
+    kind = table.kind
     structural = np.array(["" if k[0] is None else k[0] for k in kinds])
     name = structural[kind] if len(kinds) else np.zeros(0, dtype="U1")
     is_open, known = name == "query", name != ""
+    no_choices = "no choices file given"
     figures = {
         "binary": share(correct[known & ~is_open], "no binary question among the balanced ones"),
         "open": share(correct[is_open], "no open question among the balanced ones"),
         "accuracy": share(correct, "no balanced question"),
         "consistency": _consistency(table, notes),
-        "validity": choices.validity if choices else Figure(None, 0, "no choices file given"),
+        "validity": choices.validity if choices else Figure(None, 0, no_choices),
         "plausibility": choices.plausibility
         if choices
         else Figure(None, 0, "no choices file given"),
@@ -167,10 +164,10 @@ def score_table(table: QuestionTable, choices: ChoiceScores | None = None) -> GQ
 
 def _consistency(table: QuestionTable, notes: list[str]) -> Figure:
     """Mean over rightly answered questions of the accuracy over what they entail."""
-    counts = table.column("entailed_count")
+    counts = table.entailed_count
     if not len(counts):
         return Figure(None, 0, "no rightly answered question entails another one")
-    status = np.frombuffer(table.status, dtype=np.uint8)[table.column("entailed")]
+    status = np.where(table.entailed < 0, ABSENT, table.status[table.entailed])
     owner = np.repeat(np.arange(len(counts)), counts)
     used = np.bincount(owner, status != ABSENT, len(counts))
     right = np.bincount(owner, status == RIGHT, len(counts))
@@ -195,7 +192,7 @@ def _distribution(table: QuestionTable) -> Figure:
     """Chi-square of the predicted against the gold answers per global group, in hundreds."""
     gold: dict[str, dict[str, int]] = {}
     predicted: dict[tuple[str, str | None], int] = {}
-    number = np.bincount(table.column("cell"), minlength=len(table.cells)).tolist()
+    number = np.bincount(table.cell, minlength=len(table.cells)).tolist()
     for (group, answer, prediction), count in zip(table.cells, number, strict=True):
         if group is not None:
             part = gold.setdefault(group, {})
@@ -242,21 +239,21 @@ _NEEDS = {
 
 def _notes(table: QuestionTable) -> list[str]:
     given, notes = table.predictions, []
-    missing = len(table.missing_balanced)
-    if missing:
+    balanced, others = table.missing()
+    if balanced:
         notes.append(
-            f"missing: {missing} of {len(table)} balanced questions have no prediction and count "
-            f"wrong (first: {table.missing_balanced[0]})"
+            f"missing: {len(balanced)} of {len(table)} balanced questions have no prediction and "
+            f"count wrong (first: {balanced[0]})"
         )
-    if table.unbalanced_predicted and table.missing_unbalanced:
+    if table.unbalanced_predicted and others:
         notes.append(
-            f"missing: {table.missing_unbalanced} of {table.unbalanced} other questions have no "
-            "prediction and count wrong for consistency"
+            f"missing: {len(others)} of {table.unbalanced} other questions have no prediction "
+            "and count wrong for consistency"
         )
     if given.nulls:
         notes.append(f"null: {len(given.nulls)} predictions are null and count as missing")
     asked = len(table) + table.unbalanced
-    extra = len(given.answers) - (asked - missing - table.missing_unbalanced)
+    extra = len(given.answers) - (asked - len(balanced) - len(others))
     if extra:
         notes.append(f"extra: {extra} predictions answer no question of the file and are ignored")
     if given.unnormalized:

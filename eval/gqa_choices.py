@@ -40,15 +40,14 @@ def score_choices(table: QuestionTable, choices: Path | Mapping[str, Any]) -> Ch
     """
     problems = Problems()
     row = np.full(len(table.codes), -1, dtype=np.int32)
-    row[table.column("code")] = np.arange(len(table), dtype=np.int32)
+    row[table.code] = np.arange(len(table), dtype=np.int32)
     rows = row.tolist()
     common_kind = ["Common" in (kind[2] or "") for kind in table.kinds]
-    common = [common_kind[kind] for kind in table.kind]
+    common = [common_kind[kind] for kind in table.kind.tolist()]
     found = {name: bytearray(len(table)) for name in ("valid", "plausible")}
     seen = bytearray(common)
-    for source, parts in question_batches(choices):
-        for batch in parts:
-            _look_up(table, batch, source, rows, seen, found, problems)
+    for source, batch in question_batches(choices):
+        _look_up(table, batch, source, rows, seen, found, problems)
     for index, is_common in enumerate(common):
         if is_common:
             answer = table.answers[table.code[index]]

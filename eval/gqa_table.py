@@ -1,67 +1,62 @@
 """One streaming pass over GQA questions: from records to a few compact columns.
 
 Legend: Q balanced questions in file order, C every id seen (predicted, asked or entailed).
-All figures of `eval.gqa` are sums over these columns; no question record is kept.
+All figures of `eval.gqa` are sums over these columns; no question record is kept. Large files are
+read here and parsed in worker processes, which share the predictions by fork.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from eval.errors import InputError
-from eval.json_stream import batches, files_of
+from eval.gqa_columns import RIGHT, UNPREDICTED, Cell, Columns, Kind, Observer, extract
+from eval.json_stream import Piece, files_of, parse, pieces
 from eval.predictions import Predictions
-from eval.problems import Problems, shown
+from eval.problems import Problems
 
-__all__ = ["Kind", "QuestionTable", "count_steps", "read_table"]
+__all__ = ["QuestionTable", "question_batches", "read_table"]
 
-ABSENT, WRONG, RIGHT, UNPREDICTED = 0, 1, 2, 3
-"""What the questions file says of an id: not in it; answered wrongly, rightly, not at all."""
-
-
-class Kind(NamedTuple):
-    """What a question is broken down by; None where the record does not say."""
-
-    structural: str | None
-    semantic: str | None
-    detailed: str | None
-    steps: int | None
-    words: int | None
+PARALLEL_BYTES = 1 << 26
+"""Files smaller than this are parsed in this process."""
 
 
 @dataclass
 class QuestionTable:
-    """The columns; `kind`, `cell` and `code` have one entry per balanced question (Q)."""
+    """The columns; `kind`, `cell`, `image` and `code` have one entry per balanced question (Q)."""
 
-    sources: list[str]
     predictions: Predictions
     codes: dict[str, int]
     """Id to its code (C)."""
-    answers: list[str | None]
-    """Prediction by code."""
-    status: bytearray
-    """ABSENT, WRONG, RIGHT or UNPREDICTED by code (C)."""
-    code: array[int] = field(default_factory=lambda: array("i"))
-    kind: array[int] = field(default_factory=lambda: array("i"))
-    cell: array[int] = field(default_factory=lambda: array("i"))
-    image: array[int] = field(default_factory=lambda: array("i"))
-    entailed: array[int] = field(default_factory=lambda: array("i"))
-    """Codes entailed by the rightly answered balanced questions, one after the other."""
-    entailed_count: array[int] = field(default_factory=lambda: array("i"))
+    answers: list[str]
+    """Prediction by code, for the codes of predicted ids."""
+    status: np.ndarray
+    """(C,) uint8: ABSENT, WRONG, RIGHT or UNPREDICTED."""
+    sources: list[str] = field(default_factory=list)
+    code: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    kind: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    cell: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    image: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    entailed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Codes entailed by the rightly answered balanced questions, one after the other; -1 for an
+    id that is neither predicted nor in the questions file."""
+    strangers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Hashes of the unpredicted entailed ids; an outside id needs no memory of its own then."""
+    entailed_count: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     kinds: dict[Kind, int] = field(default_factory=dict)
-    cells: dict[tuple[str | None, str, str | None], int] = field(default_factory=dict)
-    """(global group, gold answer, prediction) to its number."""
+    cells: dict[Cell, int] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     unbalanced: int = 0
     unbalanced_predicted: int = 0
-    missing_balanced: list[str] = field(default_factory=list)
-    missing_unbalanced: int = 0
     lacking: dict[str, int] = field(default_factory=dict)
     """Optional field to the number of balanced records without it."""
 
@@ -70,53 +65,50 @@ class QuestionTable:
 
     def correct(self) -> np.ndarray:
         """(Q,) bool: the prediction equals the gold answer."""
-        status = np.frombuffer(self.status, dtype=np.uint8)
-        return status[np.frombuffer(self.code, dtype=np.int32)] == RIGHT
+        return self.status[self.code] == RIGHT
+
+    def names(self) -> list[str]:
+        """The ids by code (C)."""
+        return list(self.codes)
 
     def ids(self) -> list[str]:
-        """The ids of the balanced questions in file order."""
-        names = list(self.codes)
-        return [names[code] for code in self.code]
+        """The ids of the balanced questions in file order (Q)."""
+        names = self.names()
+        return [names[code] for code in self.code.tolist()]
 
-    def column(self, name: str) -> np.ndarray:
-        """A column as an int32 array without copying."""
-        return np.frombuffer(getattr(self, name), dtype=np.int32)
-
-
-def count_steps(semantic: Iterable[Mapping[str, Any]]) -> int:
-    """Reasoning steps: those whose `operation: argument` names no exist, query or choose name."""
-    steps = 0
-    for step in semantic:
-        text = step["operation"] + ": " + step["argument"]
-        if not ("exist" in text or "query: name" in text or "choose name" in text):
-            steps += 1
-    return steps
+    def missing(self) -> tuple[list[str], list[str]]:
+        """The unpredicted (balanced, other) ids of the questions file."""
+        absent = np.flatnonzero(self.status == UNPREDICTED)
+        is_balanced = np.zeros(len(self.status), dtype=bool)
+        is_balanced[self.code] = True
+        names = self.names() if len(absent) else []
+        both: tuple[list[str], list[str]] = ([], [])
+        for code in absent.tolist():
+            both[0 if is_balanced[code] else 1].append(names[code])
+        return both
 
 
-Source = tuple[str, Iterable[Mapping[str, Any]]]
-
-
-def question_batches(questions: Path | Mapping[str, Any]) -> Iterator[Source]:
-    """(file, batches of id → record) of a file, a folder of files, or records in memory.
+def question_batches(questions: Path | Mapping[str, Any]) -> Iterator[tuple[str, Mapping]]:
+    """(file, id → record) batches of a file, a folder of files, or records in memory.
 
     Raises:
         InputError: a file whose top level is an array.
     """
     if isinstance(questions, Mapping):
-        yield "questions", [questions]
+        yield "questions", questions
         return
     for file in files_of(Path(questions)):
-        yield str(file), _objects(file)
+        for piece in pieces(file):
+            yield str(file), _object(piece)
 
 
-def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
-    for batch in batches(file):
-        if not isinstance(batch, dict):
-            raise InputError(f"{file}: whole file: expected {{question id: record}}, got an array")
-        yield batch
-
-
-Observer = Callable[[str, Mapping[str, Any]], None]
+def _object(piece: Piece) -> Mapping[str, Any]:
+    batch = parse(piece)
+    if not isinstance(batch, dict):
+        raise InputError(
+            f"{piece.path}: whole file: expected {{question id: record}}, got an array"
+        )
+    return batch
 
 
 def read_table(
@@ -125,6 +117,7 @@ def read_table(
     *,
     observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
 ) -> QuestionTable:
     """Read all questions once.
 
@@ -133,171 +126,173 @@ def read_table(
         predictions: the answers to score.
         observe: called with every balanced (id, record), for what the columns do not hold.
         progress: called with the number of records of each batch.
+        workers: processes that parse; None chooses by file size and free cores, 0 is this one.
 
     Raises:
         InputError: records that cannot be scored, up to 20 lines.
     """
     codes = {identifier: code for code, identifier in enumerate(predictions.answers)}
-    answers: list[str | None] = list(predictions.answers.values())
-    table = QuestionTable([], predictions, codes, answers, bytearray(len(codes)))
-    problems = Problems()
-    for source, parts in question_batches(questions):
-        table.sources.append(source)
-        for batch in parts:
-            _read_batch(table, batch, source, problems, observe)
-            if progress is not None:
-                progress(len(batch))
+    answers = list(predictions.answers.values())
+    table = QuestionTable(predictions, codes, answers, np.zeros(len(codes), np.uint8))
+    problems, parts = Problems(), _Parts()
+    if observe is not None or isinstance(questions, Mapping):
+        workers = 0
+    elif workers is None:
+        workers = _free_workers(questions)
+    if workers:
+        stream = _parallel_columns(Path(questions), codes, answers, workers)  # type: ignore[arg-type]
+    else:
+        stream = (
+            (source, extract(batch, source, codes, answers, observe))
+            for source, batch in question_batches(questions)
+        )
+    for source, columns in stream:
+        if not table.sources or table.sources[-1] != source:
+            table.sources.append(source)
+        _merge(table, columns, source, problems, parts)
+        if progress is not None:
+            progress(len(columns.code))
+    parts.join(table)
     if not len(table) and not table.unbalanced and not problems.count:
         problems.add(", ".join(table.sources), "", "", "holds no questions")
     problems.raise_if_any()
     return table
 
 
-def _read_batch(
-    table: QuestionTable,
-    batch: Mapping[str, Any],
-    source: str,
-    problems: Problems,
-    observe: Observer | None,
-) -> None:
-    """Add one batch of records to the columns."""
-    codes, answers, status = table.codes, table.answers, table.status
-    add_code, add_kind = table.code.append, table.kind.append
-    add_cell, add_image = table.cell.append, table.image.append
-    kinds, cells, images = table.kinds, table.cells, table.images
-    for identifier, record in batch.items():
-        try:
-            gold, balanced = record["answer"], record["isBalanced"]
-        except (KeyError, TypeError):
-            gold = balanced = None
-        if type(gold) is not str or type(balanced) is not bool:
-            _explain(record, source, identifier, problems)
-            continue
-        code = codes.get(identifier)
-        if code is None:
-            code = _new_code(table, identifier)
-        predicted = answers[code]
-        if status[code]:
-            problems.add(source, identifier, "", "the id occurs twice")
-            continue
-        status[code] = RIGHT if predicted == gold else UNPREDICTED if predicted is None else WRONG
-        if not balanced:
-            table.unbalanced += 1
-            table.unbalanced_predicted += predicted is not None
-            table.missing_unbalanced += predicted is None
-            continue
-        if predicted is None:
-            table.missing_balanced.append(identifier)
-        try:
-            types, group = record["types"], record["groups"]["global"]
-            kind = (
-                types["structural"],
-                types["semantic"],
-                types["detailed"],
-                count_steps(record["semantic"]),
-                len(record["question"].split()),
-            )
-            entailed, image = record["entailed"], record["imageId"]
-            cell = (group, gold, predicted)
-            add_kind(kinds.setdefault(kind, len(kinds)))  # type: ignore[arg-type]
-            add_cell(cells.setdefault(cell, len(cells)))
-        except (KeyError, TypeError, AttributeError):
-            entailed, image = _read_lenient(table, record, source, identifier, predicted, problems)
-        add_code(code)
-        add_image(images.setdefault(image, len(images)))
-        if predicted == gold and entailed:
-            _add_entailed(table, identifier, entailed)
-        if observe is not None:
-            observe(identifier, record)
+class _Parts:
+    """Column parts of the batches read so far."""
+
+    names = ("code", "kind", "cell", "image", "entailed", "entailed_count", "strangers")
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
+
+    def join(self, table: QuestionTable) -> None:
+        for name, arrays in self.of.items():
+            if arrays:
+                setattr(table, name, np.concatenate(arrays))
+        self.of.clear()
+        _resolve_strangers(table)
 
 
-def _new_code(table: QuestionTable, identifier: str) -> int:
-    code = table.codes[identifier] = len(table.answers)
-    table.answers.append(None)
-    table.status.append(ABSENT)
-    return code
+_EMPTY = np.zeros(0, np.int64)
 
 
-def _add_entailed(table: QuestionTable, identifier: str, entailed: Iterable[str]) -> None:
-    """Note the entailed ids of a rightly answered question, itself left out."""
-    count = 0
-    for other in entailed:
-        if other != identifier:
-            code = table.codes.get(other)
-            table.entailed.append(_new_code(table, other) if code is None else code)
-            count += 1
-    if count:
-        table.entailed_count.append(count)
-
-
-def _explain(record: Any, source: str, identifier: str, problems: Problems) -> None:
-    """Say why a record cannot be scored."""
-    if not isinstance(record, Mapping):
-        problems.add(source, identifier, "", f"expected an object, got {shown(record)}")
+def _resolve_strangers(table: QuestionTable) -> None:
+    """Give unpredicted entailed ids that are questions of the file their code, by 64-bit hash."""
+    names = [name for name, code in table.codes.items() if code >= len(table.answers)]
+    if not names or not len(table.strangers):
         return
-    for name, wanted, expected in (
-        ("answer", str, "a text"),
-        ("isBalanced", bool, "true or false"),
-    ):
-        value = record.get(name)
-        if type(value) is not wanted:
-            got = "nothing" if name not in record else shown(value)
-            problems.add(source, identifier, name, f"expected {expected}, got {got}")
+    hashes = np.array([hash(name) for name in names], dtype=np.int64)
+    order = np.argsort(hashes)
+    place = np.minimum(np.searchsorted(hashes[order], table.strangers), len(hashes) - 1)
+    found = order[place]
+    known = hashes[found] == table.strangers
+    unresolved = np.flatnonzero(table.entailed < 0)
+    table.entailed[unresolved[known]] = len(table.answers) + found[known]
 
 
-def _read_lenient(
-    table: QuestionTable,
-    record: Mapping[str, Any],
-    source: str,
-    identifier: str,
-    predicted: str | None,
-    problems: Problems,
-) -> tuple[list[str], str]:
-    """Read a record that lacks optional fields; what it lacks is counted, wrong types refused.
-
-    Returns:
-        (entailed ids, image id)
-    """
-
-    def part(name: str, wanted: type, empty: Any) -> Any:
-        value = record.get(name)
-        if value is None:
-            table.lacking[name] = table.lacking.get(name, 0) + 1
-            return empty
-        if not isinstance(value, wanted):
-            what = f"expected {'a text' if wanted is str else wanted.__name__}"
-            problems.add(source, identifier, name, f"{what}, got {shown(value)}")
-            return empty
-        return value
-
-    types, groups = part("types", dict, {}), part("groups", dict, {})
-    question, semantic = part("question", str, None), part("semantic", list, None)
-    steps = None
-    if semantic is not None:
-        try:
-            steps = count_steps(semantic)
-        except (KeyError, TypeError):
-            what = 'expected steps with the texts "operation" and "argument"'
-            problems.add(source, identifier, "semantic", what)
-    names = [_text(types.get(name), source, identifier, name, problems) for name in _TYPES]
-    words = None if question is None else len(question.split())
-    kind = Kind(names[0], names[1], names[2], steps, words)
-    group = _text(groups.get("global"), source, identifier, "groups: global", problems)
-    table.kind.append(table.kinds.setdefault(kind, len(table.kinds)))
-    cell = (group, record["answer"], predicted)
-    table.cell.append(table.cells.setdefault(cell, len(table.cells)))
-    entailed = part("entailed", list, [])
-    if not all(isinstance(other, str) for other in entailed):
-        problems.add(source, identifier, "entailed", f"expected texts, got {shown(entailed)}")
-        entailed = []
-    return entailed, part("imageId", str, "")
+def _int32(column: Any) -> np.ndarray:
+    return np.frombuffer(column, dtype=np.int32) if len(column) else np.zeros(0, np.int32)
 
 
-_TYPES = ("structural", "semantic", "detailed")
+def _resolve(column: Any, place: np.ndarray) -> np.ndarray:
+    """`column` with -1 - k replaced by `place[k]`."""
+    numbers = _int32(column)
+    if not len(place):
+        return numbers
+    resolved = numbers.copy()
+    unknown = numbers < 0
+    resolved[unknown] = place[-1 - numbers[unknown]]
+    return resolved
 
 
-def _text(value: Any, source: str, identifier: str, name: str, problems: Problems) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    problems.add(source, identifier, name, f"expected a text, got {shown(value)}")
-    return None
+def _renumber(local: Mapping[Any, int], whole: dict[Any, int], column: Any) -> np.ndarray:
+    """`column` of places in `local`, as places in `whole`, which grows by what is new."""
+    places = [whole.setdefault(key, len(whole)) for key in local]
+    return np.array(places, dtype=np.int32)[_int32(column)]
+
+
+def _merge(
+    table: QuestionTable, columns: Columns, source: str, problems: Problems, parts: _Parts
+) -> None:
+    """Add one batch to the table."""
+    problems.extend(columns.problems)
+    for name, count in columns.lacking.items():
+        table.lacking[name] = table.lacking.get(name, 0) + count
+    for identifier in columns.unknown:
+        table.codes.setdefault(identifier, len(table.codes))
+    grown = len(table.codes) - len(table.status)
+    if grown > 0:
+        room = np.zeros(max(grown, len(table.status) // 8), np.uint8)
+        table.status = np.concatenate([table.status, room])
+    place = np.array([table.codes[identifier] for identifier in columns.unknown], dtype=np.int32)
+    code = _resolve(columns.code, place)
+    _refuse_repeats(table, code, source, problems)
+    outcome = np.frombuffer(columns.outcome, np.uint8)
+    balanced = np.frombuffer(columns.balanced, bool)
+    table.status[code] = outcome
+    table.unbalanced += int(np.count_nonzero(~balanced))
+    table.unbalanced_predicted += int(np.count_nonzero(outcome[~balanced] != UNPREDICTED))
+    new = {
+        "code": code[balanced],
+        "kind": _renumber(columns.kinds, table.kinds, columns.kind),
+        "cell": _renumber(columns.cells, table.cells, columns.cell),
+        "image": _renumber(columns.images, table.images, columns.image),
+        "entailed": _int32(columns.entailed),
+        "strangers": np.frombuffer(columns.strangers, np.int64) if columns.strangers else _EMPTY,
+        "entailed_count": _int32(columns.entailed_count),
+    }
+    for name, array in new.items():
+        parts.of[name].append(array)
+
+
+def _refuse_repeats(
+    table: QuestionTable, code: np.ndarray, source: str, problems: Problems
+) -> None:
+    again = np.flatnonzero(table.status[code])
+    if len(again):
+        names = table.names()
+        for index in again.tolist():
+            problems.add(source, names[code[index]], "", "the id occurs twice")
+
+
+def _free_workers(questions: Path) -> int:
+    """Two or more processes for large files where the system can fork, else none."""
+    size = sum(file.stat().st_size for file in files_of(Path(questions)))
+    if size < PARALLEL_BYTES or "fork" not in multiprocessing.get_all_start_methods():
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return min(cores, 4) if cores > 1 else 0
+
+
+_WORKER: dict[str, Any] = {}
+"""In a worker process: the predictions it inherited."""
+
+
+def _start_worker(codes: Mapping[str, int], answers: list[str]) -> None:
+    import gc
+
+    gc.disable()
+    _WORKER.update(codes=codes, answers=answers)
+
+
+def _work(piece: Piece) -> Columns:
+    return extract(_object(piece), str(piece.path), _WORKER["codes"], _WORKER["answers"])
+
+
+def _parallel_columns(
+    path: Path, codes: Mapping[str, int], answers: list[str], workers: int
+) -> Iterator[tuple[str, Columns]]:
+    """The columns of every piece in file order; at most 2 pieces per worker are under way."""
+    context = multiprocessing.get_context("fork")
+    waiting: deque[tuple[str, Future[Columns]]] = deque()
+    with ProcessPoolExecutor(workers, context, _start_worker, (codes, answers)) as pool:
+        for file in files_of(path):
+            for piece in pieces(file):
+                waiting.append((str(file), pool.submit(_work, piece)))
+                if len(waiting) > 2 * workers:
+                    source, future = waiting.popleft()
+                    yield source, future.result()
+        for source, future in waiting:
+            yield source, future.result()

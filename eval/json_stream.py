@@ -1,8 +1,8 @@
-"""Reads a huge JSON object or array in batches of its entries, in bounded memory.
+"""Reads a huge JSON object or array in pieces of whole entries, in bounded memory.
 
 A chunk is cut after its last complete entry: the positions of quotes and brackets are found with
 NumPy, quotes pair up into strings, and brackets outside strings give the depth. The entries before
-the cut are then parsed by one `orjson` call.
+the cut are then parsed by one `orjson` call (`parse`), here or in another process.
 """
 
 from __future__ import annotations
@@ -12,23 +12,33 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import orjson
 
 from eval.errors import InputError
 
-__all__ = ["batches", "files_of", "load", "load_pairs", "records"]
+__all__ = ["Piece", "batches", "files_of", "load", "load_pairs", "parse", "pieces", "records"]
 
 CHUNK_BYTES = 1 << 22
 _QUOTE, _BACKSLASH = 34, 92
-_MARKS = np.zeros(256, dtype=bool)
-_MARKS[[_QUOTE, *b"{}[]"]] = True
+_MARKS = bytes(int(byte in b'"{}[]') for byte in range(256))
 _STEP = np.zeros(256, dtype=np.int8)
 _STEP[list(b"{[")] = 1
 _STEP[list(b"}]")] = -1
 _BLANKS = b" \t\r\n"
+
+
+class Piece(NamedTuple):
+    """Some entries of a file, closed to a JSON text of their own."""
+
+    path: Path
+    data: bytes
+    entries: int
+    """How many of the entries are objects or arrays."""
+    first: int
+    """Number of the first entry, counted from 1."""
 
 
 def files_of(path: Path) -> list[Path]:
@@ -55,7 +65,7 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _parse(data: bytes, path: Path, where: str) -> Any:
+def _loads(data: bytes, path: Path, where: str) -> Any:
     """Parse `data`; NaN and Infinity, which `orjson` refuses, are left to `json`."""
     try:
         return orjson.loads(data)
@@ -73,7 +83,7 @@ def load(path: Path) -> Any:
         InputError: when the file is not valid JSON.
     """
     with _open(Path(path)) as stream:
-        return _parse(stream.read(), Path(path), "whole file")
+        return _loads(stream.read().removeprefix(b"\xef\xbb\xbf"), Path(path), "whole file")
 
 
 def load_pairs(path: Path) -> Any:
@@ -83,7 +93,7 @@ def load_pairs(path: Path) -> Any:
         InputError: when the file is not valid JSON.
     """
     with _open(Path(path)) as stream:
-        data = stream.read()
+        data = stream.read().removeprefix(b"\xef\xbb\xbf")
     try:
         return json.loads(data, object_pairs_hook=list)
     except (ValueError, RecursionError) as error:
@@ -93,64 +103,57 @@ def load_pairs(path: Path) -> Any:
 def _marks(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Positions (M,) of brackets outside strings, and the depth (M,) after each, from 0."""
     array = np.frombuffer(data, dtype=np.uint8)
-    position = np.flatnonzero(_MARKS[array])
+    position = np.flatnonzero(np.frombuffer(data.translate(_MARKS), dtype=bool))
     character = array[position]
-    quote = character == _QUOTE
+    bracket = character != _QUOTE
+    quote = ~bracket
     if b"\\" in data:
         quote &= ~_escaped(array)[position]
-    outside = (np.cumsum(quote) & 1) == 0
-    bracket = outside & ~quote & (character != _QUOTE)
-    position = position[bracket]
-    return position, np.cumsum(_STEP[character[bracket]], dtype=np.int32)
+    bracket &= (np.cumsum(quote, dtype=np.uint8) & 1) == 0
+    return position[bracket], np.cumsum(_STEP[character[bracket]], dtype=np.int32)
 
 
 def _escaped(array: np.ndarray) -> np.ndarray:
-    """For each byte, whether an odd run of backslashes stands before it."""
-    slash = array == _BACKSLASH
-    index = np.arange(len(array), dtype=np.int64)
-    last_other = np.maximum.accumulate(np.where(slash, -1, index))
-    run = index - last_other
-    result = np.zeros(len(array), dtype=bool)
-    result[1:] = (run[:-1] & 1) == 1
-    return result & ~slash
+    """For each byte, whether an odd run of backslashes stands right before it."""
+    result = np.zeros(len(array) + 1, dtype=bool)
+    slashes = np.flatnonzero(array == _BACKSLASH)
+    starts = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
+    lengths = np.diff(starts, append=len(slashes))
+    result[slashes[starts] + lengths] = (lengths & 1) == 1
+    return result[:-1]
 
 
-def batches(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[dict[str, Any] | list[Any]]:
-    """Batches of the entries of a JSON object (as dicts) or array (as lists), in file order.
+def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
+    """The file cut into pieces of about `chunk_bytes`, in order; at least one piece.
 
     Memory stays near a few `chunk_bytes`, or the largest single entry where that is larger.
 
     Raises:
-        InputError: invalid or truncated JSON, a top level of another type, or a key given twice
-            within one batch (callers check across batches).
+        InputError: truncated files, and a top level that is neither an object nor an array.
     """
     path = Path(path)
     try:
-        yield from _batches(path, chunk_bytes)
+        with _open(path) as stream:
+            head = stream.read(chunk_bytes).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
+            if head[:1] not in (b"{", b"["):
+                got = f"{head[:20]!r}" if head else "an empty file"
+                raise InputError(f"{path}: whole file: expected a JSON object or array, got {got}")
+            yield from _cut(stream, head, path, chunk_bytes)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: whole file: not a complete gzip file ({error})") from error
 
 
-def _batches(path: Path, chunk_bytes: int) -> Iterator[dict[str, Any] | list[Any]]:
-    with _open(path) as stream:
-        head = stream.read(chunk_bytes).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
-        if head[:1] not in (b"{", b"["):
-            got = f"{head[:20]!r}" if head else "an empty file"
-            raise InputError(f"{path}: whole file: expected a JSON object or array, got {got}")
-        opening, closing = (b"{", b"}") if head[:1] == b"{" else (b"[", b"]")
-        yield from _entries(stream, head[1:], path, opening, closing, chunk_bytes)
-
-
-def _entries(
-    stream: BinaryIO, rest: bytes, path: Path, opening: bytes, closing: bytes, chunk_bytes: int
-) -> Iterator[dict[str, Any] | list[Any]]:
-    """The batches after the opening bracket; `rest` are the bytes already read behind it."""
-    size, last, comma_due, comma_taken = chunk_bytes, "first record", False, False
+def _cut(stream: BinaryIO, head: bytes, path: Path, chunk_bytes: int) -> Iterator[Piece]:
+    """The pieces behind the opening bracket, which is the first byte of `head`."""
+    opening, rest = head[:1], head[1:]
+    closing = b"}" if opening == b"{" else b"]"
+    size, number, comma_due, comma_taken = chunk_bytes, 0, False, False
     while True:
         rest = _complete_escape(stream, rest)
         if comma_due and rest and rest[:1] != closing:
             if rest[:1] != b",":
-                raise InputError(f"{path}: after {last}: expected ',' or {closing.decode()!r}")
+                expected = f"expected ',' or {closing.decode()!r}"
+                raise InputError(f"{path}: after record {number}: not valid JSON ({expected})")
             rest, comma_due, comma_taken = rest[1:], False, True
         position, depth = _marks(rest)
         end = np.flatnonzero(depth < 0)
@@ -158,23 +161,22 @@ def _entries(
         cuts = np.flatnonzero(depth[:stop] == 0)
         if len(end):
             where = int(position[stop])
-            if rest[where : where + 1] != closing or (rest[where + 1 :] + stream.read()).strip():
-                raise InputError(f"{path}: after {last}: unexpected text behind the last record")
+            behind = rest[where + 1 :] + stream.read()
+            if rest[where : where + 1] != closing or behind.strip():
+                raise InputError(f"{path}: after record {number}: text behind the last record")
             if comma_taken and not rest[:where].strip():
-                raise InputError(f"{path}: after {last}: not valid JSON (a comma before the end)")
-            yield _checked(opening + rest[:where] + closing, len(cuts), path, last)
+                raise InputError(f"{path}: after record {number}: not valid JSON (stray comma)")
+            yield Piece(path, opening + rest[:where] + closing, len(cuts), number + 1)
             return
         if len(cuts):
             cut = int(position[cuts[-1]]) + 1
-            batch = _checked(opening + rest[:cut] + closing, len(cuts), path, last)
-            last = _name_of_last(batch)
-            yield batch
-            del batch
+            yield Piece(path, opening + rest[:cut] + closing, len(cuts), number + 1)
+            number += len(cuts)
             rest = rest[cut:].lstrip(_BLANKS)
             size, comma_due, comma_taken = chunk_bytes, True, False
         more = stream.read(size)
         if not more:
-            raise InputError(f"{path}: after {last}: the file ends in the middle (truncated?)")
+            raise InputError(f"{path}: after record {number}: the file ends there (truncated?)")
         rest = rest + more if rest else more.lstrip(_BLANKS)
         size *= 2
 
@@ -186,24 +188,33 @@ def _complete_escape(stream: BinaryIO, rest: bytes) -> bytes:
     return rest
 
 
-def _checked(data: bytes, entries: int, path: Path, last: str) -> dict[str, Any] | list[Any]:
-    """The parsed batch; refuses keys that a dict silently merges (`entries` bracketed values)."""
-    batch = _parse(data, path, f"after {last}")
+def parse(piece: Piece) -> dict[str, Any] | list[Any]:
+    """The entries of a piece.
+
+    Raises:
+        InputError: invalid JSON, or a key given twice within the piece (callers check across).
+    """
+    where = f"from record {piece.first}" if piece.first > 1 else "first records"
+    batch = _loads(piece.data, piece.path, where)
     if not isinstance(batch, dict):
         return cast("list[Any]", batch)
-    if sum(isinstance(value, (dict, list)) for value in batch.values()) < entries:
+    if sum(isinstance(value, (dict, list)) for value in batch.values()) < piece.entries:
         seen: set[str] = set()
-        for key, _ in json.loads(data, object_pairs_hook=list):
+        for key, _ in json.loads(piece.data, object_pairs_hook=list):
             if key in seen:
-                raise InputError(f"{path}: {key}: the id occurs twice")
+                raise InputError(f"{piece.path}: {key}: the id occurs twice")
             seen.add(key)
     return batch
 
 
-def _name_of_last(batch: dict[str, Any] | list[Any]) -> str:
-    if isinstance(batch, dict):
-        return f"record {next(reversed(batch))!r}"
-    return f"record {str(batch[-1])[:60]}"
+def batches(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[dict[str, Any] | list[Any]]:
+    """Batches of the entries of a JSON object (as dicts) or array (as lists), in file order.
+
+    Raises:
+        InputError: see `pieces` and `parse`.
+    """
+    for piece in pieces(path, chunk_bytes):
+        yield parse(piece)
 
 
 def records(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[Path, str, Any]]:
@@ -215,8 +226,6 @@ def records(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[Path, 
     for file in files_of(path):
         for batch in batches(file, chunk_bytes):
             if not isinstance(batch, dict):
-                raise InputError(
-                    f"{file}: whole file: expected an object of id to record, got an array"
-                )
+                raise InputError(f"{file}: whole file: expected {{id: record}}, got an array")
             for key, value in batch.items():
                 yield file, key, value

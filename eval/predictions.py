@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from eval.errors import InputError
-from eval.json_stream import batches, load_pairs
+from eval.json_stream import load_pairs, parse, pieces
 from eval.problems import Problems, shown
 
 __all__ = ["Predictions", "as_predictions", "normalize_answer", "read_predictions"]
@@ -67,14 +66,11 @@ def read_predictions(path: Path, *, normalize: bool = False, missing: str = "err
 
 def _pairs(path: Path) -> Iterable[tuple[Any, ...]]:
     """(id, prediction[, score]) of every record; a broken record is passed as (record,)."""
-    stream = batches(path)
-    first = next(stream, [])
-    if isinstance(first, dict):
-        stream.close()
-        yield from load_pairs(path)
-        return
-    for batch in itertools.chain([first], stream):
-        for record in batch:
+    for piece in pieces(path):
+        if piece.data[:1] == b"{":
+            yield from load_pairs(path)
+            return
+        for record in cast("list[Any]", parse(piece)):
             try:
                 if "score" in record:
                     yield record["questionId"], record["prediction"], record["score"]

@@ -29,6 +29,11 @@ class Problems:
         if len(self.lines) < self.limit:
             self.lines.append(": ".join(str(p) for p in (source, record, field_name, what) if p))
 
+    def extend(self, others: Problems) -> None:
+        """Take over what another collection holds."""
+        self.lines += others.lines[: self.limit - len(self.lines)]
+        self.count += others.count
+
     def text(self) -> str:
         """One line per problem; a last line says how many more there are."""
         more = self.count - len(self.lines)

@@ -1,0 +1,211 @@
+"""From a batch of GQA question records to columns of numbers; runs in any process.
+
+Legend: N records of the batch, Q balanced ones among them, in file order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eval.problems import Problems, shown
+
+__all__ = ["ABSENT", "RIGHT", "UNPREDICTED", "WRONG", "Columns", "Kind", "count_steps", "extract"]
+
+ABSENT, WRONG, RIGHT, UNPREDICTED = 0, 1, 2, 3
+"""What the questions file says of an id: not in it; answered wrongly, rightly, not at all."""
+Observer = Callable[[str, Mapping[str, Any]], None]
+
+
+class Kind(NamedTuple):
+    """What a question is broken down by; None where the record does not say."""
+
+    structural: str | None
+    semantic: str | None
+    detailed: str | None
+    steps: int | None
+    words: int | None
+
+
+Cell = tuple[str | None, str, str | None]
+"""(global group, gold answer, prediction)"""
+
+
+def _numbers() -> array[int]:
+    return array("i")
+
+
+@dataclass
+class Columns:
+    """One batch; the keys of `kinds`, `cells` and `images` stand at the places that Q names."""
+
+    code: array[int] = field(default_factory=_numbers)
+    """(N,) place among the predictions; -1 - k for `unknown[k]`."""
+    outcome: bytearray = field(default_factory=bytearray)
+    """(N,) WRONG, RIGHT or UNPREDICTED."""
+    balanced: bytearray = field(default_factory=bytearray)
+    """(N,) 0 or 1."""
+    kind: array[int] = field(default_factory=_numbers)
+    cell: array[int] = field(default_factory=_numbers)
+    image: array[int] = field(default_factory=_numbers)
+    entailed: array[int] = field(default_factory=_numbers)
+    """Codes entailed by the rightly answered balanced questions, one after the other; -1 for an
+    id without prediction, whose hash is the next of `strangers`."""
+    strangers: array[int] = field(default_factory=lambda: array("q"))
+    entailed_count: array[int] = field(default_factory=_numbers)
+    kinds: dict[Kind, int] = field(default_factory=dict)
+    cells: dict[Cell, int] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
+
+
+def count_steps(semantic: Iterable[Mapping[str, Any]]) -> int:
+    """Reasoning steps: those whose `operation: argument` names no exist, query or choose name."""
+    steps = 0
+    for step in semantic:
+        text = f"{step['operation']}: {step['argument']}"
+        if not ("exist" in text or "query: name" in text or "choose name" in text):
+            steps += 1
+    return steps
+
+
+def extract(
+    batch: Mapping[str, Any],
+    source: str,
+    codes: Mapping[str, int],
+    answers: list[str],
+    observe: Observer | None = None,
+) -> Columns:
+    """The columns of one batch.
+
+    Args:
+        batch: question id to record.
+        source: file name for error lines.
+        codes: question id to its place in `answers`.
+        answers: the predictions.
+        observe: called with every balanced (id, record).
+    """
+    out = Columns()
+    kinds, cells, images, unknown = out.kinds, out.cells, out.images, out.unknown
+    for identifier, record in batch.items():
+        try:
+            gold, balanced = record["answer"], record["isBalanced"]
+        except (KeyError, TypeError):
+            gold = balanced = None
+        if type(gold) is not str or type(balanced) is not bool:
+            _explain(record, source, identifier, out.problems)
+            continue
+        code = codes.get(identifier)
+        if code is None:
+            code = -1 - unknown.setdefault(identifier, len(unknown))
+            predicted, outcome = None, UNPREDICTED
+        else:
+            predicted = answers[code]
+            outcome = RIGHT if predicted == gold else WRONG
+        out.code.append(code)
+        out.outcome.append(outcome)
+        out.balanced.append(balanced)
+        if not balanced:
+            continue
+        try:
+            types = record["types"]
+            kind: tuple[Any, ...] = (
+                types["structural"],
+                types["semantic"],
+                types["detailed"],
+                count_steps(record["semantic"]),
+                len(record["question"].split()),
+            )
+            cell = (record["groups"]["global"], gold, predicted)
+            entailed, image = record["entailed"], record["imageId"]
+            if not (type(entailed) is list and type(image) is str and _texts(*kind[:3], cell[0])):
+                raise TypeError
+        except (KeyError, TypeError, AttributeError):
+            kind, cell, entailed, image = _read_lenient(out, record, source, identifier, predicted)
+        out.kind.append(kinds.setdefault(kind, len(kinds)))  # type: ignore[arg-type]
+        out.cell.append(cells.setdefault(cell, len(cells)))
+        out.image.append(images.setdefault(image, len(images)))
+        if outcome == RIGHT and entailed:
+            _add_entailed(out, identifier, entailed, codes)
+        if observe is not None:
+            observe(identifier, record)
+    return out
+
+
+def _texts(*values: Any) -> bool:
+    return all(value is None or type(value) is str for value in values)
+
+
+def _add_entailed(
+    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int]
+) -> None:
+    """Note the entailed ids of a rightly answered question, itself left out."""
+    count, add = 0, out.entailed.append
+    for other in entailed:
+        if other != identifier:
+            code = codes.get(other, -1)
+            add(code)
+            count += 1
+            if code < 0:
+                out.strangers.append(hash(other))
+    if count:
+        out.entailed_count.append(count)
+
+
+def _explain(record: Any, source: str, identifier: str, problems: Problems) -> None:
+    """Say why a record cannot be scored."""
+    if not isinstance(record, Mapping):
+        problems.add(source, identifier, "", f"expected an object, got {shown(record)}")
+        return
+    for name, wanted, expected in (
+        ("answer", str, "a text"),
+        ("isBalanced", bool, "true or false"),
+    ):
+        value = record.get(name)
+        if type(value) is not wanted:
+            got = "nothing" if name not in record else shown(value)
+            problems.add(source, identifier, name, f"expected {expected}, got {got}")
+
+
+_NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+
+
+def _read_lenient(
+    out: Columns, record: Mapping[str, Any], source: str, identifier: str, predicted: str | None
+) -> tuple[Kind, Cell, list[str], str]:
+    """Read a record that lacks optional fields; what it lacks is counted, wrong types refused."""
+
+    def part(holder: Mapping[str, Any], name: str, wanted: type, empty: Any) -> Any:
+        value = holder.get(name)
+        if value is None:
+            if name not in ("global", "structural", "semantic", "detailed") or holder is record:
+                out.lacking[name] = out.lacking.get(name, 0) + 1
+            return empty
+        if not isinstance(value, wanted):
+            what = f"expected {_NAMES[wanted]}, got {shown(value)}"
+            out.problems.add(source, identifier, name, what)
+            return empty
+        return value
+
+    types, groups = part(record, "types", dict, {}), part(record, "groups", dict, {})
+    question, semantic = part(record, "question", str, None), part(record, "semantic", list, None)
+    try:
+        steps = None if semantic is None else count_steps(semantic)
+    except (KeyError, TypeError):
+        what = 'expected steps with the texts "operation" and "argument"'
+        out.problems.add(source, identifier, "semantic", what)
+        steps = None
+    names = [part(types, name, str, None) for name in ("structural", "semantic", "detailed")]
+    words = None if question is None else len(question.split())
+    entailed = part(record, "entailed", list, [])
+    if not all(isinstance(other, str) for other in entailed):
+        what = f"expected question ids as texts, got {shown(entailed)}"
+        out.problems.add(source, identifier, "entailed", what)
+        entailed = []
+    cell = (part(groups, "global", str, None), record["answer"], predicted)
+    kind = Kind(names[0], names[1], names[2], steps, words)
+    return kind, cell, entailed, part(record, "imageId", str, "")
