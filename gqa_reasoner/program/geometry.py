@@ -84,7 +84,7 @@ def _near(boxes: np.ndarray) -> np.ndarray:
     _, _, w, h = _parts(boxes)
     width, height, _ = _intersection(boxes)
     gap = np.hypot(np.maximum(-width, 0), np.maximum(-height, 0))
-    scale = np.sqrt(np.minimum((w * h)[:, None], (w * h)[None, :])) + 1.0
+    scale = (np.sqrt(w * h)[:, None] + np.sqrt(w * h)[None, :]) / 2 + 1.0
     return _sigmoid(4.0 * (0.75 - gap / scale))
 
 

@@ -18,7 +18,7 @@ from detectors.errors import InputError
 from gqa_reasoner.program.arguments import parse_argument, without_object_ids
 from gqa_reasoner.program.operations import OPERATIONS, ArgumentKind
 
-__all__ = ["Program", "Step", "validate"]
+__all__ = ["Program", "Step", "display_step", "validate"]
 
 _SHORT_PREDICATES = {"to the left of": "left", "to the right of": "right"}
 _LONG_PREDICATES = {short: long for long, short in _SHORT_PREDICATES.items()}
@@ -128,7 +128,7 @@ class Program:
         An argument that the readable spelling could not give back exactly (a trailing space, a
         predicate that is literally `left`) is written as a JSON string.
         """
-        return " → ".join(_to_display_step(step, place) for place, step in enumerate(self.steps))
+        return " → ".join(display_step(step, place) for place, step in enumerate(self.steps))
 
     def without_object_ids(self) -> Program:
         """The program a question alone can give: "(id)" removed, spaces normalized."""
@@ -177,7 +177,8 @@ def _quote(text: str) -> str:
     return json.dumps(text).replace(">", "\\u003e")
 
 
-def _to_display_step(step: Step, place: int) -> str:
+def display_step(step: Step, place: int) -> str:
+    """One step of the display form; `place` is its position in the program."""
     plain = _PLAIN_OPERATION.fullmatch(step.operation) is not None
     text = step.operation[:1].upper() + step.operation[1:] if plain else _quote(step.operation)
     pretty = _pretty(step.operation, step.argument)
