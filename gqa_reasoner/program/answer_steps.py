@@ -30,6 +30,9 @@ NAME_TYPES = frozenset({"name", "type", "kind", "species"})
 COMMON_TYPES = ("color", "material", "shape", "size", "pattern", "age", "gender", "pose")
 """What `common` may answer, the commonest in GQA first."""
 
+COUNT = "count"
+"""The attribute type of "how many"."""
+
 
 def boolean(truth: float) -> StepResult:
     """A yes-or-no result."""
@@ -192,6 +195,8 @@ def _by_boxes(run: Run, predicate: str, direction: str, referent: np.ndarray) ->
 def query(run: Run, row: Operation, argument: TypeArgument, source: StepResult) -> StepResult:
     """The name, or the value of an attribute type, of what is meant."""
     kind = argument.attribute_type
+    if kind == COUNT and source.weights is not None:
+        return StepResult(distribution=count_distribution(source.weights))
     scores: dict[str, float] = {}
     if source.referent is not None and source.presence > 0:
         scores = (
@@ -204,6 +209,17 @@ def query(run: Run, row: Operation, argument: TypeArgument, source: StepResult) 
     run.note(f"nothing tells the {kind} of {source.name or 'it'!r}", failed=True)
     guesses = _guesses(run, kind, source)
     return StepResult(distribution=normalize(dict.fromkeys(guesses, 1.0)))
+
+
+def count_distribution(weights: np.ndarray) -> dict[str, float]:
+    """P(number of objects that fit) for independent weights (N,): the Poisson binomial.
+
+    Counting is not in GQA's language; `query: count` is this project's extension of it.
+    """
+    shares = np.array([1.0])
+    for weight in np.clip(weights, 0.0, 1.0):
+        shares = np.append(shares, 0.0) * (1 - weight) + np.insert(shares, 0, 0.0) * weight
+    return {str(number): float(share) for number, share in enumerate(shares) if share > 1e-6}
 
 
 def _name_scores(run: Run, source: StepResult) -> dict[str, float]:

@@ -1,0 +1,45 @@
+"""`query: count`, this project's extension for "how many"."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.scene import Scene, SceneObject
+from gqa_reasoner.program.answer_steps import count_distribution
+from gqa_reasoner.program.executor import execute
+from gqa_reasoner.program.steps import Program
+from knowledge.ontology import Ontology
+
+
+@given(st.lists(st.floats(0, 1), max_size=7))
+def test_the_distribution_is_that_of_independent_objects(weights: list[float]) -> None:
+    found = count_distribution(np.array(weights))
+    for number in range(len(weights) + 1):
+        expected = sum(
+            float(np.prod([w if i in there else 1 - w for i, w in enumerate(weights)]))
+            for there in itertools.combinations(range(len(weights)), number)
+        )
+        assert found.get(str(number), 0.0) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        ("Select: dog → Query: count", "2"),
+        ("Select: animal → Query: count", "3"),
+        ("Select: horse → Query: count", "0"),
+        ("Select: cat → Relate: dog, left → Query: count", "1"),
+    ],
+)
+def test_objects_of_a_description_are_counted(program: str, answer: str) -> None:
+    names = ("dog", "cat", "dog")
+    objects = [SceneObject(str(i), n, 1.0, (i * 30, 0, i * 30 + 9, 9)) for i, n in enumerate(names)]
+    scene = Scene("1", 100, 20, objects)
+    for mode in ("hard", "soft"):
+        execution = execute(Program.from_display(program), scene, Ontology.default(), mode=mode)
+        assert execution.answer == answer
