@@ -71,6 +71,7 @@ class Bench:
             "ref": text,
             "is": "are" if plural else "is",
             "s": " are" if plural else "'s",
+            "it": "they" if plural else "it",
             "does": "do" if plural else "does",
             "has": "have" if plural else "has",
             "pic": picture(self.rng),
@@ -90,7 +91,11 @@ class Bench:
     def other_value(self, place: int, kind: str, value: str) -> str | None:
         """A value that this object does not have though others of its name or kind do."""
         statistics, name = self.statistics, self.view.names[place]
+        if not self.lexicon.verifiable(kind):
+            return None
         avoid = set(self.view.attributes[place])
+        if kind:
+            avoid.update(self.lexicon.near(value))
         if not kind:
             rivals = [word for word in self.lexicon.rivals(value, kind) if word not in avoid]
             return self.rng.choice(rivals) if rivals else None
@@ -110,6 +115,10 @@ class Bench:
             return self.rng.choice(rest) if rest else None
         return None
 
+    def verifiable(self, place: int) -> list[tuple[str, str]]:
+        """Those of `values` whose type GQA can verify."""
+        return [item for item in self.values(place) if self.lexicon.verifiable(item[0])]
+
     def absent_name(self, near: str | None = None) -> str | None:
         """A name that nothing in the picture answers to, likely beside what is there."""
         statistics = self.statistics
@@ -123,8 +132,9 @@ class Bench:
             if found is None:
                 return None
             name = singularize(found)
-            if not self.present(name):
-                return name
+            if not self.lexicon.decoy(name) or self.present(name):
+                continue
+            return name
         return None
 
     def present(self, name: str) -> bool:

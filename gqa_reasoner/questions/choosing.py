@@ -29,7 +29,7 @@ def _shuffled(bench: Bench, first: str, second: str) -> tuple[str, str]:
 def choose_attribute(bench: Bench) -> Draft | None:
     """Choose between the true value and one that the object does not have."""
     place = bench.place()
-    found = bench.values(place)
+    found = bench.verifiable(place)
     if not found:
         return None
     kind, value = bench.rng.choice(found)

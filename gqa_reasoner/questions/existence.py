@@ -84,7 +84,7 @@ def exist(bench: Bench) -> Draft | None:
         if absent is None:
             return None
         name = absent
-    if name == "person":
+    if name == "person" or not bench.lexicon.decoy(name):
         return None
     slots = noun_slots(bench, name, identity)
     slots["pic"] = bench.slots_picture(0.45)
@@ -284,7 +284,7 @@ def _two_names(bench: Bench, here: int) -> list[tuple[str, str | None]] | None:
     first, second = (bench.lexicon.nouns(name) for name, _ in chosen)
     if first & second & {chosen[0][0], chosen[1][0]}:
         return None
-    if any(name in ("person", "people") for name, _ in chosen):
+    if any(name in ("person", "people") or not bench.lexicon.decoy(name) for name, _ in chosen):
         return None
     return chosen
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.questions.english import is_mass, is_plural, pluralize, singularize
 
 if TYPE_CHECKING:
@@ -154,6 +155,28 @@ TYPE_QUESTIONS = {
 }
 """The adjective of "How tall is"."""
 
+_PARTS = frozenset(("body part", "part", "vehicle part"))
+_BACKDROPS = frozenset(
+    "sky ground floor wall ceiling ocean sea air background water grass land horizon".split()
+)
+_NEAR: tuple[tuple[str, ...], ...] = (
+    ("small", "little", "tiny"),
+    ("large", "huge", "giant"),
+    ("young", "little"),
+    ("sad", "unhappy", "angry"),
+    ("round", "circular", "oval"),
+    ("gray", "silver"),
+    ("tan", "beige", "light brown", "cream colored"),
+    ("blond", "yellow"),
+    ("clear", "sunny", "cloudless"),
+    ("cloudy", "overcast", "partly cloudy"),
+    ("metal", "steel", "iron", "aluminum", "stainless steel", "chrome"),
+    ("wood", "hardwood"),
+    ("still", "calm", "smooth"),
+    ("rough", "choppy", "wavy"),
+)
+"""Values that are not asked against each other: one would not be surely wrong."""
+
 _CLOSED_TYPES: dict[str, frozenset[str]] = {
     kind: frozenset(values.split(","))
     for kind, values in {
@@ -195,7 +218,7 @@ _UNTYPED_IN_GQA = frozenset(("bright", "dull", "parked", "open", "closed", "full
 _PERSON_HEIGHT = ("person", "plant", "building", "animal", "tree", "furniture", "grass")
 _NO_PERSON_TYPES = frozenset(("material", "pattern", "tone", "shape", "cleanliness"))
 _MATERIAL_ADJECTIVES = {"wood": "wooden", "metal": "metallic", "wool": "woolen", "gold": "golden"}
-_ADJECTIVE_SYNONYMS = {"small": ("little",), "large": ("big",), "sitting": ("sitting down",)}
+_ADJECTIVE_SYNONYMS = {"small": ("little",), "large": ("big",), "sitting": ("sitting down", "sitting-down")}
 _NEVER_BEFORE_NOUN = frozenset(("on", "off", "looking down", "looking up", "having meeting"))
 _POSITIONS = {"left": "hposition", "right": "hposition", "top": "vposition", "bottom": "vposition"}
 
@@ -320,6 +343,21 @@ class Lexicon:
             types = tuple(word for word in types if word not in _NO_PERSON_TYPES) or types
         return types[0]
 
+    @staticmethod
+    def near(attribute: str) -> tuple[str, ...]:
+        """Values that mean nearly the same."""
+        return tuple(word for group in _NEAR if attribute in group for word in group)
+
+    def decoy(self, name: str) -> bool:
+        """Whether asking for the name where it is absent makes sense: not of parts or backdrops."""
+        if name in _BACKDROPS:
+            return False
+        return not _PARTS & set(self.categories(name))
+
+    def verifiable(self, attribute_type: str) -> bool:
+        """Whether GQA has operations that verify and choose values of the type."""
+        return not attribute_type or f"choose {attribute_type}" in OPERATIONS
+
     def rivals(self, attribute: str, attribute_type: str) -> tuple[str, ...]:
         """Attributes that cannot hold beside this one: same type, or its opposites."""
         if attribute in self._exclusive and not attribute_type:
@@ -328,7 +366,12 @@ class Lexicon:
             key = (attribute, attribute_type)
             known = self._rivals.get(key)
             if known is None:
-                known = tuple(word for word in self.values_of(attribute_type) if word != attribute)
+                near = next((group for group in _NEAR if attribute in group), ())
+                known = tuple(
+                    word
+                    for word in self.values_of(attribute_type)
+                    if word != attribute and word not in near
+                )
                 self._rivals[key] = known
             return known
         return ()

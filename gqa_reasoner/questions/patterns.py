@@ -66,8 +66,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "On which side[| of the [picture|image|photo]] {is} {ref}?",
         "Which side[| of the [picture|image|photo]] {is} {ref} on?",
         "On what side[| of the [picture|image|photo]] {is} {ref}?",
-        "In which part of the [picture|image|photo] {is} {ref}?",
-        "Which part of the [picture|image|photo] {is} {ref} in?",
+        "~In which part of the [picture|image|photo] {is} {ref}?",
+        "~Which part of the [picture|image|photo] {is} {ref} in?",
         "What side[| of the [picture|image|photo]] {is} {ref} on?",
     ),
     # ---------------------------------------------------------------- names
@@ -256,6 +256,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "{does} {ref} [look|appear to be|seem to be] {value}?",
         "{does} {ref} look {value}?",
     ),
+    "verifyAttrSeem": ("{does} {ref} [appear|seem] to be {value}?",),
     "verifyAttrHave": ("{does} {ref} have {value} {noun}?",),
     "verifyAttrThis": ("{is} [{this}|{that}] {avalue}?",),
     "materialVerify": (
@@ -300,6 +301,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "{is} {ref} {a} or {b}?",
         "{does} {ref} [look|seem to be|appear to be] {a} or {b}?",
         "How {does} {ref} look, {a} or {b}?",
+        "{is} {ref} {a} or {is} {it} {b}?",
         "Do you think {ref} {is} {a} or {b}?",
     ),
     "chooseAttrNoun": (
@@ -440,6 +442,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         "Is the {noun} of {ref} different than the {noun} of {ref2}?",
         "Do {ref} and {ref2} have different {noun}s?",
         "Are {ref} and {ref2} different in {noun}?",
+        "~Do {ref} and {ref2} have a different {noun}s?",
     ),
     "twoSameMaterial": (
         "{is} {ref} made of the same material as {ref2}?",

@@ -52,6 +52,25 @@ def location_phrase(value: str, rng: random.Random) -> str:
     return f"in the {value}{rng.choice(('', ' part'))}{tail}"
 
 
+_OTHER_WORDS = {
+    "bigger than": "larger than",
+    "next to": "beside",
+    "lying next to": "lying beside",
+    "standing next to": "standing beside",
+    "to the right of": "on the right of",
+    "to the left of": "on the left of",
+    "on top of": "atop",
+    "wearing": "dressed in",
+}
+
+
+def spoken(predicate: str, rng: random.Random, *, chance: float = 0.04) -> str:
+    """The relation, or with a small chance other words for it ("larger than")."""
+    if predicate in _OTHER_WORDS and rng.random() < chance:
+        return _OTHER_WORDS[predicate]
+    return predicate
+
+
 def relation_tail(
     predicate: str, plural: bool, person: bool, rng: random.Random, *, quirks: bool = False
 ) -> str:
@@ -64,6 +83,8 @@ def relation_tail(
         rng: random source.
         quirks: also GQA's slips ("that to the left of").
     """
+    if quirks:
+        predicate = spoken(predicate, rng)
     verb = "are" if plural else "is"
     relative = "who" if person and rng.random() < 0.25 else "that"
     finite = finite_predicate(predicate, plural)
@@ -446,7 +467,7 @@ class Referrer:
 
     def _pick_link(self, links: list[tuple[str, int]]) -> tuple[str, int]:
         """A relation, composed ones before left and right, which every pair has."""
-        if self.rng.random() < 0.7:
+        if self.rng.random() < (0.7 if self.strict else 0.35):
             composed = [link for link in links if link[0] not in SPATIAL]
             if composed:
                 return self.rng.choice(composed)

@@ -181,8 +181,9 @@ def choose_relation(bench: Bench) -> Draft | None:
     if bench.strict and len(view.select(name)) != 1:
         return None
     first, second = (predicate, wrong) if rng.random() < 0.5 else (wrong, predicate)
-    if first == "in front of" and rng.random() < 0.6:
-        first = "in front"
+    both_of = first.endswith(" of") and second.endswith(" of")
+    if both_of or (first == "in front of" and rng.random() < 0.6):
+        first = first.removesuffix(" of")
     slots = bench.slots(subject)
     slots.update(subject=subject.text, first=first, second=second, ref=object_form(target))
     question = bench.word("relChooser", slots)

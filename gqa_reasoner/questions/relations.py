@@ -7,7 +7,13 @@ from gqa_reasoner.questions.draft import Draft, Fact, Reference, chain
 from gqa_reasoner.questions.english import finite_predicate, is_plural
 from gqa_reasoner.questions.lexicon import TYPE_NOUNS
 from gqa_reasoner.questions.queries import category_words
-from gqa_reasoner.questions.references import indefinite, object_form, relation_tail, strand
+from gqa_reasoner.questions.references import (
+    indefinite,
+    object_form,
+    relation_tail,
+    spoken,
+    strand,
+)
 
 __all__ = ["ask_object", "ask_same", "ask_subject", "plain_verb"]
 
@@ -111,6 +117,8 @@ def _word_subject(
     slots["ref"] = object_form(reference)
     if predicate in _BARE and reference.bare and rng.random() < 0.45:
         slots["ref"] = indefinite(reference)
+    if bench.quirks:
+        predicate = spoken(predicate, rng, chance=0.07)
     finite = finite_predicate(predicate, False)
     located = f"located {predicate}" if predicate in _LOCATED and rng.random() < 0.1 else predicate
     slots["pred"] = located

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PREDICATES", "Vocabulary", "question_program_pairs"]
 
 PREDICATES: dict[str, float] = {
-    "to the left of": 9, "to the right of": 9, "on": 8, "in front of": 7, "behind": 5, "near": 5,
+    "to the left of": 16, "to the right of": 15, "on": 8, "in front of": 7, "behind": 5, "near": 8,
     "on top of": 4, "next to": 3, "above": 3, "below": 3, "under": 2, "in": 3, "inside": 1.5,
     "beside": 1.5, "sitting on": 3, "standing on": 2.5, "lying on": 1.5, "lying on top of": 1.5,
     "underneath": 1, "hanging from": 1, "hanging on": 1, "at": 1, "around": 1, "by": 0.5,
@@ -76,6 +76,29 @@ _PERSON_TYPES = {
     "pose": 9, "activity": 6, "age": 5, "gender": 3, "height": 2.5, "face expression": 4,
     "race": 1.5, "sportActivity": 3, "fatness": 1, "size": 2, "color": 2, "weight": 0.5, "": 3,
 }  # fmt: skip
+_CATEGORY_WEIGHTS = {
+    "furniture": 45.0, "animal": 40.0, "clothing": 30.0, "food": 25.0, "vehicle": 25.0,
+    "device": 25.0, "appliance": 15.0, "fruit": 12.0, "vegetable": 14.0, "dessert": 10.0,
+    "baked good": 8.0, "cooking utensil": 8.0, "meat": 8.0, "watercraft": 8.0, "bag": 8.0,
+    "drink": 8.0, "toy": 8.0, "fast food": 8.0,
+}  # fmt: skip
+_COMMON_NAMES = (
+    "window tree wall shirt building sign pole table chair fence grass street plate pants hat "
+    "sidewalk door floor sky road car bench trees hair jacket shoes ground bag flowers umbrella "
+    "clouds lamp pillow mirror bottle bowl cup glass cabinet helmet field water sand beach towel "
+    "curtains bed couch rug picture bus train truck motorcycle bike boat racket ball skateboard "
+    "surfboard kite pizza cake sandwich phone laptop keyboard television counter sink toilet "
+    "shorts jeans glasses gloves sneakers tie leaves mountain mountains snow rock rocks bushes "
+    "plant box basket shelf desk clock lid wheel wheels tire leaf flag tower house roof horse cow "
+    "sheep elephant giraffe zebra dog cat bird bear people players dolls papers scissors pens"
+).split()
+_COMMON_VALUES = {
+    "material": "wood wood wood wood metal metal metal plastic plastic glass leather concrete "
+    "brick stone cloth cotton denim porcelain stainless steel".replace("stainless steel", "").split(),
+    "shape": "round rectangular square round rectangular".split(),
+    "pattern": "striped striped checkered".split(),
+    "race": ["asian", "caucasian"],
+}
 _WEATHER = ("cloudy", "sunny", "rainy", "clear", "foggy", "stormy", "overcast", "partly cloudy")
 _PLACES = (
     "street", "beach", "field", "park", "farm", "zoo", "forest", "restaurant", "sidewalk", "road",
@@ -126,9 +149,12 @@ class World:
         names: dict[str, float] = dict(vocabulary.names)
         for category in ASKABLE_CATEGORIES:
             members = ontology.members(category)
+            total = _CATEGORY_WEIGHTS.get(category, 6.0)
             for name in members:
                 names.setdefault(name, 0.0)
-                names[name] += 40 / (len(members) + 20)
+                names[name] += total / (len(members) + 3)
+        for name in _COMMON_NAMES:
+            names[name] = names.get(name, 0.0) + 0.6
         persons = [name for name in ontology.members("person") if name not in ("person", "people")]
         common = {"man": 30.0, "woman": 20.0, "boy": 8.0, "girl": 8.0, "person": 6.0, "people": 4.0}
         self.persons = _Chooser(common | dict.fromkeys(sorted(set(persons) - set(common)), 0.5))
@@ -153,6 +179,9 @@ class World:
             extra.setdefault(kinds[0], []).append(attribute)
         for kind, words in extra.items():
             self.values[kind] = [*self.values.get(kind, ()), *words]
+        for kind, words in _COMMON_VALUES.items():
+            known = self.values.get(kind, ())
+            self.values[kind] = [*words * max(1, len(known) // max(len(words), 1)), *known]
         self.types = _Chooser({k: w for k, w in _TYPE_WEIGHTS.items() if self.values.get(k)})
         self.person_types = _Chooser({k: w for k, w in _PERSON_TYPES.items() if self.values.get(k)})
 

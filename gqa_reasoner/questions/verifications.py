@@ -22,7 +22,7 @@ def operation(family: str, kind: str) -> str:
 def verify_attribute(bench: Bench) -> Draft | None:
     """Verify one attribute, in one of the five wordings of GQA."""
     place = bench.place()
-    found = bench.values(place)
+    found = bench.verifiable(place)
     if not found:
         return None
     kind, true_value = bench.rng.choice(found)
@@ -81,7 +81,8 @@ def _word_attribute(bench: Bench, slots: dict[str, str], kind: str, value: str) 
         slots["question"] = bench.word("verifyAttrColor", slots)
         return "verifyAttr"
     if draw < 0.55:
-        slots["question"] = bench.word("verifyAttrK", slots)
+        acting = value.split(" ")[0].endswith("ing")
+        slots["question"] = bench.word("verifyAttrSeem" if acting else "verifyAttrK", slots)
         return "verifyAttrK"
     slots["question"] = bench.word("verifyAttr", slots)
     return "verifyAttr"
@@ -169,7 +170,7 @@ def verify_both(bench: Bench) -> Draft | None:
     """Two attributes at once, `and`; a "no" has one of them right, as in GQA."""
     rng, view = bench.rng, bench.view
     place = bench.place()
-    found = [item for item in bench.values(place) if _speakable(item)]
+    found = [item for item in bench.verifiable(place) if _speakable(item)]
     if len(found) < 2:
         return None
     (kind_a, a), (kind_b, b) = rng.sample(found, 2)
@@ -224,7 +225,10 @@ def verify_both(bench: Bench) -> Draft | None:
 
 def _speakable(item: tuple[str, str]) -> bool:
     """Whether an attribute is one word after "is" ("wooden"), not "made of glass"."""
-    return item[0] != "material" or item[1] in ("wood", "metal")
+    kind, value = item
+    if kind in ("pose", "activity", "sportActivity"):
+        return False
+    return kind != "material" or value in ("wood", "metal")
 
 
 def _and_word(bench: Bench, value: str, kind: str) -> str:
@@ -246,7 +250,7 @@ def verify_two(bench: Bench) -> Draft | None:
     """One attribute of two objects: "Are both the bag and the hat red?"."""
     rng, view = bench.rng, bench.view
     place = bench.place()
-    found = [item for item in bench.values(place) if _speakable(item)]
+    found = [item for item in bench.verifiable(place) if _speakable(item)]
     if not found:
         return None
     kind, value = rng.choice(found)
