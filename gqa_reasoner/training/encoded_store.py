@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Example(NamedTuple):
     type: int
     """Question type id, -1 when unknown."""
     question_id: str = ""
+    held_out: int = 0
+    """1 where the picture is kept from the trunk."""
 
 
 class Shard(NamedTuple):
@@ -57,7 +60,7 @@ def write_shard(path: Path, shard: Shard) -> None:
     for name in ("kind", "position", "pointed", "executed", "executed_share", "signals"):
         _put(arrays, f"question.{name}", [getattr(item, name) for item in questions])
     arrays["question.last_step"] = np.asarray([q.last_step for q in questions], dtype=np.int32)
-    for name in ("scene", "answer", "type"):
+    for name in ("scene", "answer", "type", "held_out"):
         values = [getattr(example, name) for example in examples]
         arrays[f"example.{name}"] = np.asarray(values, dtype=np.int32)
     ids = [example.question_id for example in examples]
@@ -79,7 +82,7 @@ def read_shard(path: Path) -> Shard:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
         return _shard(arrays)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise InputError(f"{path}: not a readable shard of encoded questions: {error}") from None
 
 
@@ -113,10 +116,10 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
                _get_bags(arrays, "question.second"), arrays["question.last_step"], strict=True)
     ]  # fmt: skip
     examples = [
-        Example(question, int(scene), int(answer), int(kind), str(name))
-        for question, scene, answer, kind, name in zip(
+        Example(question, int(scene), int(answer), int(kind), str(name), int(held_out))
+        for question, scene, answer, kind, name, held_out in zip(
             questions, arrays["example.scene"], arrays["example.answer"], arrays["example.type"],
-            arrays["example.question_id"], strict=True,
+            arrays["example.question_id"], arrays["example.held_out"], strict=True,
         )
     ]  # fmt: skip
     return Shard(scenes, examples)

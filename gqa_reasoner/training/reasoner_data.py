@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from detectors.config import DetectorConfig
 from detectors.errors import InputError
 from detectors.scene import Scene
 from gqa_reasoner.data.questions import Question, iterate_questions
@@ -36,7 +37,14 @@ from gqa_reasoner.training.encoded_store import Example, Shard, read_shard, writ
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
 from gqa_reasoner.training.scene_cache import read_scene_shard, write_scene_shard
 
-__all__ = ["DataSource", "build_vocabulary", "held_out_images", "prepare_shards", "read_source"]
+__all__ = [
+    "DataSource",
+    "build_vocabulary",
+    "held_out_images",
+    "prepare_shards",
+    "read_shards",
+    "read_source",
+]
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,9 @@ def held_out_images(source: DataSource) -> frozenset[str]:
     return frozenset(ids[i] for i in random.permutation(len(ids))[:count])
 
 
-def build_vocabulary(source: DataSource, tools: Tools, detector: Any | None) -> ReasonerVocabulary:
+def build_vocabulary(
+    source: DataSource, tools: Tools, detector: DetectorConfig | None
+) -> ReasonerVocabulary:
     """All names of the training questions, their programs, the scenes and the triples."""
     words: Counter[str] = Counter()
     answers: Counter[str] = Counter()
@@ -123,8 +133,8 @@ def build_vocabulary(source: DataSource, tools: Tools, detector: Any | None) -> 
                 words.update(split_words(f"{triple.head} {triple.tail}"))
     detectors = ["oracle"]
     if detector is not None:
-        detectors.insert(0, detector.config.detector_name)
-        vocabulary = detector.config.vocabulary
+        detectors.insert(0, detector.detector_name)
+        vocabulary = detector.vocabulary
         predicates.update(vocabulary.predicates)
         for name in (*vocabulary.classes, *vocabulary.attributes):
             words.update(split_words(name))
@@ -266,7 +276,7 @@ def _make_shard(number: int) -> int:
                 continue
             encoded.append(prepared[0].scene)
             examples += [
-                _example(item.question, question, len(encoded) - 1, worker.vocabulary)
+                _example(item.question, question, len(encoded) - 1, worker.vocabulary, held_out)
                 for item, question in zip(prepared, questions, strict=True)
             ]
     write_shard(source.cache / "encoded" / f"{number:05d}.npz", Shard(encoded, examples))
@@ -274,7 +284,7 @@ def _make_shard(number: int) -> int:
 
 
 def _example(
-    encoded: Any, question: Question, scene: int, vocabulary: ReasonerVocabulary
+    encoded: Any, question: Question, scene: int, vocabulary: ReasonerVocabulary, held_out: bool
 ) -> Example:
     return Example(
         encoded,
@@ -282,6 +292,7 @@ def _example(
         vocabulary.answer_ids.get(question.answer or "", -1),
         vocabulary.type_ids.get(_type(question), -1),
         question.id,
+        int(held_out),
     )
 
 

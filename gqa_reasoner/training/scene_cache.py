@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def read_scene_shard(path: Path) -> list[Scene]:
                 number, _, name = key.partition(".")
                 if name in _ARRAYS:
                     setattr(scenes[int(number)], name, data[key].astype(np.float32))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, BadZipFile) as error:
         raise InputError(f"{path}: not a readable shard of scenes: {error}") from None
     return scenes
 

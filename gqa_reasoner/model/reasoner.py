@@ -1,0 +1,279 @@
+"""`ReasonerModel`: a one-stream trunk over the expanded graph, an answer head and a mixture.
+
+Legend: B questions, T text tokens, V vision tokens, D width, A answers, Y question types.
+The answer head scores `h · E(answer)`, where E is tied to the word embedding, so that what
+attention carries from an object or a word can be said aloud. Answer-type masking is learned:
+log P(type | question) mixes one learned mask over the answers per type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detectors.errors import InputError
+from gqa_reasoner.model.batch import Batch, TokenBags
+from gqa_reasoner.model.config import TrunkConfig
+from gqa_reasoner.model.encode import GEOMETRY, KINDS, POSITIONS, edge_kind_count
+from gqa_reasoner.model.expanded_graph import split_words
+from gqa_reasoner.model.mixture import Mixture
+from gqa_reasoner.model.plan import Plan
+from gqa_reasoner.model.trunk import Trunk
+from gqa_reasoner.model.vocabulary import ReasonerVocabulary
+
+if TYPE_CHECKING:
+    from knowledge.context import Context
+
+    from detectors.scene import Scene
+    from gqa_reasoner.model.inference import AnswerDistribution
+    from gqa_reasoner.program.executor import Execution
+    from gqa_reasoner.program.parser import ParseResult
+
+__all__ = ["ReasonerConfig", "ReasonerModel", "ReasonerOutput"]
+
+DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "reasoner"
+
+
+@dataclass(frozen=True)
+class ReasonerConfig:
+    """Sizes of the reasoner; the trunk's plan is always one stream with typed-edge bias."""
+
+    width: int = 128
+    heads: int = 4
+    layers: int = 4
+    hidden: int = 512
+    feature_size: int = 0
+    """Size of the detector's region features; 0: not used."""
+    dropout: float = 0.1
+
+    def trunk(self, edge_types: int) -> TrunkConfig:
+        """The trunk's configuration."""
+        return TrunkConfig(
+            plan=Plan.one_stream(self.layers),
+            width=self.width,
+            heads=self.heads,
+            hidden=self.hidden,
+            norm_position="pre",
+            epsilon=1e-5,
+            edge_types=edge_types,
+            dropout=self.dropout,
+            attention_dropout=0.0,
+        )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ReasonerConfig:
+        """Read a record of the fields.
+
+        Raises:
+            InputError: an unknown key.
+        """
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(record) - known)
+        if unknown:
+            raise InputError(
+                f"reasoner configuration: unknown key {unknown[0]!r}, "
+                f"expected one of {', '.join(sorted(known))}"
+            )
+        return cls(**record)
+
+
+class ReasonerOutput(NamedTuple):
+    """What the neural side says."""
+
+    logits: Tensor
+    """(B, A) with the type mask applied."""
+    type_logits: Tensor
+    """(B, Y)."""
+    attention: Tensor | None
+    """(B, T, V) attention of text to vision in the last row, mean over heads."""
+
+
+class ReasonerModel(nn.Module):
+    """The transformer over the expanded graph."""
+
+    answer_words: Tensor
+    answer_offsets: Tensor
+    answer_weights: Tensor
+
+    def __init__(self, config: ReasonerConfig, vocabulary: ReasonerVocabulary) -> None:
+        super().__init__()
+        self.config, self.vocabulary = config, vocabulary
+        width = config.width
+        self.words = nn.Embedding(len(vocabulary.words) + 2, width)
+        self.second = nn.Linear(width, width, bias=False)
+        self.place = nn.Embedding(len(KINDS) * POSITIONS, width)
+        self.geometry = nn.Linear(GEOMETRY, width)
+        self.features = None
+        if config.feature_size:
+            self.features = nn.Sequential(
+                nn.LayerNorm(config.feature_size), nn.Linear(config.feature_size, width)
+            )
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.trunk = Trunk(config.trunk(edge_kind_count(vocabulary)))
+        self.head = nn.Sequential(
+            nn.Linear(3 * width, width), nn.GELU(), nn.LayerNorm(width), nn.Dropout(config.dropout)
+        )
+        self.answer_own = nn.Embedding(len(vocabulary.answers), width)
+        self.answer_from_words = nn.Linear(width, width, bias=False)
+        self.answer_bias = nn.Parameter(torch.zeros(len(vocabulary.answers)))
+        self.types = nn.Linear(width, max(len(vocabulary.types), 1))
+        self.type_mask = nn.Parameter(
+            torch.full((max(len(vocabulary.types), 1), len(vocabulary.answers)), 2.0)
+        )
+        self.mixture = Mixture()
+        for embedding in (self.words, self.place, self.answer_own):
+            nn.init.normal_(embedding.weight, std=0.3 if embedding is self.words else 0.05)
+        self._register_answers()
+
+    def _register_answers(self) -> None:
+        """Buffers that spell each answer in words; rebuilt from the vocabulary, never saved."""
+        bags = [self.vocabulary.word_list(split_words(a)) for a in self.vocabulary.answers]
+        counts = torch.tensor([0, *(len(bag) for bag in bags)])
+        shares = [1 / len(bag) for bag in bags for _ in bag]
+        self.register_buffer(
+            "answer_words", torch.tensor([i for bag in bags for i in bag]), persistent=False
+        )
+        self.register_buffer("answer_offsets", counts.cumsum(0)[:-1], persistent=False)
+        self.register_buffer("answer_weights", torch.tensor(shares), persistent=False)
+
+    def forward(self, batch: Batch, *, keep_attention: bool = False) -> ReasonerOutput:
+        """Answer logits for a batch."""
+        text, vision = self._embed(batch)
+        last = self.config.layers - 1
+        output = self.trunk(
+            text,
+            vision,
+            text_mask=batch.text_mask,
+            vision_mask=batch.vision_mask,
+            edges=batch.edges,
+            keep_attention=(last,) if keep_attention else (),
+        )
+        rows = torch.arange(len(batch))
+        answer, step = output.text[:, 0], output.text[rows, batch.last_step]
+        pointed = (batch.pointed[:, None] @ output.vision).squeeze(1)
+        hidden = self.head(torch.cat([answer, step, pointed], dim=-1))
+        spelled = functional.embedding_bag(
+            self.answer_words,
+            self.words.weight,
+            self.answer_offsets,
+            mode="sum",
+            per_sample_weights=self.answer_weights,
+        )
+        answers = self.answer_own.weight + self.answer_from_words(spelled)
+        logits = hidden @ answers.T + self.answer_bias
+        type_logits = self.types(answer)
+        shares = type_logits.softmax(dim=-1) @ torch.sigmoid(self.type_mask)
+        attention = None
+        if keep_attention:
+            length = text.shape[1]
+            attention = output.attention[last].mean(dim=1)[:, :length, length:]
+        return ReasonerOutput(logits + shares.clamp(min=1e-6).log(), type_logits, attention)
+
+    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Tokens of both streams, (B, T, D) and (B, V, D)."""
+        size, length = batch.kind.shape
+        text = self._bags(batch.text_first, batch.text_second, size, length)
+        text = text + self.place(batch.kind * POSITIONS + batch.position)
+        vision = self._bags(
+            batch.vision_first, batch.vision_second, size, batch.vision_mask.shape[1]
+        )
+        vision = vision + self.geometry(batch.geometry)
+        if self.features is not None and batch.features is not None:
+            vision = vision + self.features(batch.features)
+        return self.dropout(self.norm(text)), self.dropout(self.norm(vision))
+
+    def _bags(self, first: TokenBags, second: TokenBags, size: int, length: int) -> Tensor:
+        total = [
+            functional.embedding_bag(
+                bags.ids,
+                self.words.weight,
+                bags.offsets,
+                mode="sum",
+                per_sample_weights=bags.weights,
+            )
+            for bags in (first, second)
+        ]
+        return (total[0] + self.second(total[1])).view(size, length, -1)
+
+    def answer_scene(
+        self,
+        scene: Scene,
+        question: str,
+        parse: ParseResult,
+        execution: Execution | None,
+        context: Context | None,
+    ) -> AnswerDistribution:
+        """Answer one question about one scene; see `inference.answer_prepared`."""
+        from gqa_reasoner.model.inference import answer_prepared, prepare
+
+        prepared = prepare(self.vocabulary, scene, question, parse, execution, context)
+        return answer_prepared(self, [prepared])[0]
+
+    def save_pretrained(self, folder: Path, card: str | None = None) -> None:
+        """Write `model.safetensors` (half precision), `config.json` and the model card."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            name: value.detach().half().contiguous() for name, value in self.state_dict().items()
+        }
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        record = {"model": asdict(self.config), "vocabulary": self.vocabulary.to_json()}
+        (folder / "config.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        if card is not None:
+            (folder / "README.md").write_text(card)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | None = None) -> ReasonerModel:
+        """Load a folder that `save_pretrained` wrote; None: the shipped weights.
+
+        Raises:
+            InputError: a file is missing or unreadable, or the weights do not fit the
+                configuration; the line names the file and the field.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        place = Path(folder) if folder is not None else DEFAULT_WEIGHTS
+        config, weights = place / "config.json", place / "model.safetensors"
+        for path in (config, weights):
+            if not path.is_file():
+                raise InputError(f"{path}: no such file; expected a folder of reasoner weights")
+        try:
+            record = json.loads(config.read_text())
+            parts = record["model"], record["vocabulary"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{config}: expected an object with 'model' and 'vocabulary': {error}"
+            ) from None
+        model = cls(ReasonerConfig.from_json(parts[0]), ReasonerVocabulary.from_json(parts[1]))
+        try:
+            state = {name: value.float() for name, value in load_file(weights).items()}
+        except SafetensorError as error:
+            raise InputError(f"{weights}: not a readable safetensors file: {error}") from None
+        _check_state(model, state, weights)
+        model.load_state_dict(state)
+        return model.eval()
+
+
+def _check_state(model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Raise at the first name or shape that differs."""
+    wanted = model.state_dict()
+    odd = sorted(set(wanted) ^ set(state))
+    if odd:
+        side = "lacks" if odd[0] in wanted else "has the unknown"
+        raise InputError(f"{source}: {side} weight {odd[0]!r}; is it of another architecture?")
+    for name, value in wanted.items():
+        if value.shape != state[name].shape:
+            raise InputError(
+                f"{source}: weight {name!r}: expected shape {tuple(value.shape)} from config.json, "
+                f"got {tuple(state[name].shape)}"
+            )

@@ -1,0 +1,80 @@
+"""`gqa-reasoner train --stage reasoner`: the transformer over the expanded graph."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the reasoner stage."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="images/, sceneGraphs.json and questions.json to train on",
+    )
+    parser.add_argument(
+        "--detector-weights",
+        type=Path,
+        metavar="DIR",
+        help="detector that makes the scenes; `oracle` or absent: the scene graphs themselves",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="cache, checkpoint, metrics.jsonl and the exported weights",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="training configuration; unknown keys are refused",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="overrides the configuration")
+    parser.add_argument("--images", type=int, metavar="N", help="use the first N pictures only")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that detect, parse and execute",
+    )
+    parser.add_argument(
+        "--prepare-only",
+        action="store_true",
+        help="stop when every scene is detected and every question encoded",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from OUTPUT's checkpoint, if there is one"
+    )
+    parser.add_argument(
+        "--stop-after", type=int, metavar="STEP", help="stop with a checkpoint after this step"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prepare, train, fit the mixture and export; 1 when the loss stopped being finite."""
+    from gqa_reasoner.training.reasoner_config import read_config
+    from gqa_reasoner.training.reasoner_run import train_reasoner
+
+    weights = arguments.detector_weights
+    if weights is not None and str(weights) == "oracle":
+        weights = None
+    return train_reasoner(
+        read_config(arguments.config),
+        data=arguments.data,
+        detector_weights=weights,
+        output=arguments.output,
+        seed=arguments.seed,
+        steps=arguments.steps,
+        image_limit=arguments.images,
+        workers=arguments.workers,
+        prepare_only=arguments.prepare_only,
+        resume=arguments.resume,
+        stop_after=arguments.stop_after,
+    )

@@ -1,0 +1,164 @@
+"""One whole run of the reasoner stage: data, vocabulary, trunk, mixture, export."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from detectors.config import DetectorConfig, from_mapping
+from detectors.errors import InputError
+from gqa_reasoner.model.prepare_many import Tools
+from gqa_reasoner.model.reasoner import ReasonerModel
+from gqa_reasoner.model.vocabulary import ReasonerVocabulary
+from gqa_reasoner.training.encoded_store import Shard
+from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
+from gqa_reasoner.training.reasoner_data import (
+    DataSource,
+    build_vocabulary,
+    prepare_shards,
+    read_shards,
+    read_source,
+)
+from gqa_reasoner.training.reasoner_loop import ReasonerLoop, fit_mixture, measure
+
+__all__ = ["read_detector_config", "train_reasoner"]
+
+
+def train_reasoner(
+    config: ReasonerTrainingConfig,
+    *,
+    data: Path,
+    detector_weights: Path | None,
+    output: Path,
+    seed: int = 0,
+    steps: int | None = None,
+    image_limit: int | None = None,
+    workers: int = 1,
+    prepare_only: bool = False,
+    resume: bool = False,
+    stop_after: int | None = None,
+) -> int:
+    """Train and export; see the options of `train --stage reasoner`.
+
+    Raises:
+        InputError: unusable data, weights or configuration.
+    """
+    config = replace(config, steps=steps) if steps is not None else config
+    output.mkdir(parents=True, exist_ok=True)
+    source = read_source(
+        data, detector_weights, output / "cache", config, seed, image_limit=image_limit
+    )
+    detector = read_detector_config(detector_weights) if detector_weights else None
+    vocabulary = _vocabulary(source, detector)
+    shards = prepare_shards(source, vocabulary, workers=workers)
+    if prepare_only:
+        print(f"{len(shards)} shards of encoded questions in {source.cache}", file=sys.stderr)
+        return 0
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(seed)
+    shard = read_shards(shards)
+    feature_size = detector.feature_size if detector and config.use_features else 0
+    model = ReasonerModel(replace(config.model, feature_size=feature_size), vocabulary)
+    loop = ReasonerLoop(model, shard, config, output, seed)
+    if not loop.training:
+        raise InputError(f"{data}: questions.json: no question has an answer to train on")
+    status = loop.run(resume=resume, stop_after=stop_after)
+    if status or (stop_after is not None and stop_after < config.steps):
+        return status
+    return _export(loop, shard, config, seed, output, data, detector)
+
+
+def read_detector_config(folder: Path) -> DetectorConfig:
+    """The configuration of detector weights, without loading them.
+
+    Raises:
+        InputError: missing or unreadable.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a folder of detector weights")
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+    return from_mapping(DetectorConfig, record, str(path))
+
+
+def _vocabulary(source: DataSource, detector: DetectorConfig | None) -> ReasonerVocabulary:
+    """The run's vocabulary, made once and kept beside the cache."""
+    path = source.cache / "vocabulary.json"
+    if path.is_file():
+        return ReasonerVocabulary.from_json(json.loads(path.read_text()))
+    vocabulary = build_vocabulary(source, Tools.default(source.config.expansion), detector)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n")
+    return vocabulary
+
+
+def _export(
+    loop: ReasonerLoop,
+    shard: Shard,
+    config: ReasonerTrainingConfig,
+    seed: int,
+    output: Path,
+    data: Path,
+    detector: DetectorConfig | None,
+) -> int:
+    """Fit the mixture on the held-out pictures and write the weights with their card."""
+    model = loop.averaged()
+    fitted, tested = loop.held_out[::2], loop.held_out[1::2]
+    figures: dict[str, float] = {}
+    if fitted:
+        loss = fit_mixture(model, shard, fitted, steps=config.mixture_steps, seed=seed)
+        figures = {"mixture_loss": loss, **measure(model, shard, tested)}
+        print(f"held out: {json.dumps(figures)}", file=sys.stderr)
+    weights = output / "weights"
+    model.save_pretrained(weights, _card(loop, config, data, detector, figures, seed))
+    (output / "summary.json").write_text(json.dumps({"steps": loop.step, **figures}) + "\n")
+    size = sum(path.stat().st_size for path in weights.iterdir()) / 2**20
+    print(f"wrote {weights} ({size:.1f} MB)", file=sys.stderr)
+    return 0
+
+
+def _card(
+    loop: ReasonerLoop,
+    config: ReasonerTrainingConfig,
+    data: Path,
+    detector: DetectorConfig | None,
+    figures: dict[str, float],
+    seed: int,
+) -> str:
+    """The model card."""
+    parameters = sum(p.numel() for p in loop.model.parameters())
+    scenes = detector.detector_name if detector else "annotated scene graphs"
+    lines = [
+        "# Reasoner weights",
+        "",
+        "A one-stream transformer over the expanded graph (question words, program steps, objects,",
+        "triples), an answer head and a calibrated mixture with the executed program.",
+        "",
+        f"- {parameters:,} parameters, width {config.model.width}, {config.model.layers} layers;"
+        " stored in half precision",
+        f"- answers: {len(loop.model.vocabulary.answers)}; words: "
+        f"{len(loop.model.vocabulary.words)}",
+        f"- trained by `gqa-reasoner train --stage reasoner` on TinyGQA, a synthetic world made"
+        f" by this project ({data.name}), seed {seed}, {loop.step} steps of {config.batch_size}"
+        f" questions; {len(loop.training):,} training questions",
+        f"- scenes: {scenes}; on other detectors' scenes the executed program decides",
+        "- not trained on GQA or on photographs; its figures say nothing about them",
+        "",
+    ]
+    if figures:
+        lines += ["| held-out questions | accuracy |", "| --- | --- |"]
+        names = ("neural", "executed", "mixture")
+        lines += [f"| {name} | {figures[name]:.4f} |" for name in names]
+        lines += [
+            "",
+            "Held out: pictures that the trunk did not see; half of their questions fitted the",
+            "mixture, these figures are of the other half.",
+        ]
+    return "\n".join(lines) + "\n"
