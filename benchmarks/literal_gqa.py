@@ -55,9 +55,8 @@ def literal_scores(
 ) -> dict[str, object]:
     """Every figure of the official table, in its units; absent figures are 0 as there."""
     scores: dict[str, list] = defaultdict(list)
-    per: dict[str, dict] = {
-        k: defaultdict(list) for k in ("structural", "semantic", "steps", "words")
-    }
+    kinds = ("structural", "semantic", "detailed", "steps", "words")
+    per: dict[str, dict] = {kind: defaultdict(list) for kind in kinds}
     gold_counts: dict = defaultdict(lambda: defaultdict(int))
     predicted_counts: dict = defaultdict(lambda: defaultdict(int))
     items = questions.items()
@@ -79,6 +78,7 @@ def literal_scores(
         per["steps"][steps].append(score)
         per["structural"][question["types"]["structural"]].append(score)
         per["semantic"][question["types"]["semantic"]].append(score)
+        per["detailed"][question["types"]["detailed"]].append(score)
         scores["open" if question["types"]["structural"] == "query" else "binary"].append(score)
         if choices is not None:
             valid = inside(predicted, choices[identifier]["valid"], question)

@@ -142,9 +142,8 @@ def score_table(table: QuestionTable, choices: ChoiceScores | None = None) -> GQ
     notes = _notes(table)
     kinds = list(table.kinds)
     kind = table.kind
-    structural = np.array(["" if k[0] is None else k[0] for k in kinds])
-    name = structural[kind] if len(kinds) else np.zeros(0, dtype="U1")
-    is_open, known = name == "query", name != ""
+    is_open = np.array([k[0] == "query" for k in kinds], dtype=bool)[kind]
+    known = np.array([k[0] is not None for k in kinds], dtype=bool)[kind]
     no_choices = "no choices file given"
     figures = {
         "binary": share(correct[known & ~is_open], "no binary question among the balanced ones"),
@@ -152,9 +151,7 @@ def score_table(table: QuestionTable, choices: ChoiceScores | None = None) -> GQ
         "accuracy": share(correct, "no balanced question"),
         "consistency": _consistency(table, notes),
         "validity": choices.validity if choices else Figure(None, 0, no_choices),
-        "plausibility": choices.plausibility
-        if choices
-        else Figure(None, 0, "no choices file given"),
+        "plausibility": choices.plausibility if choices else Figure(None, 0, no_choices),
         "grounding": Figure(None, 0, "no attention file and scene graphs given"),
         "distribution": _distribution(table),
     }

@@ -130,7 +130,7 @@ def extract(
         out.cell.append(cells.setdefault(cell, len(cells)))
         out.image.append(images.setdefault(image, len(images)))
         if outcome == RIGHT and entailed:
-            _add_entailed(out, identifier, entailed, codes)
+            _add_entailed(out, identifier, entailed, codes, source)
         if observe is not None:
             observe(identifier, record)
     return out
@@ -141,13 +141,17 @@ def _texts(*values: Any) -> bool:
 
 
 def _add_entailed(
-    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int]
+    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int], source: str
 ) -> None:
     """Note the entailed ids of a rightly answered question, itself left out."""
     count, add = 0, out.entailed.append
     for other in entailed:
         if other != identifier:
-            code = codes.get(other, -1)
+            code = codes.get(other, -1) if type(other) is str else None
+            if code is None:
+                what = f"expected question ids as texts, got {shown(other)}"
+                out.problems.add(source, identifier, "entailed", what)
+                continue
             add(code)
             count += 1
             if code < 0:
