@@ -18,23 +18,9 @@ _POINTER = re.compile(r"^(?P<text>.*?)\s*\((?P<ids>[^()]*)\)\s*$")
 _NEGATION = re.compile(r"^not\((.*)\)$")
 _TYPED_FAMILIES = frozenset({"filter", "verify", "choose"})
 _UNTYPED = frozenset({"", "rel", "name", "type"})
-_COMPARATIVES = frozenset(
-    [
-        "older",
-        "younger",
-        "larger",
-        "smaller",
-        "bigger",
-        "higher",
-        "lower",
-        "taller",
-        "shorter",
-        "longer",
-        "healthier",
-        "heavier",
-        "lighter",
-    ]
-) | {"less healthy"}
+_OLDER = """older younger larger smaller bigger higher lower taller shorter longer healthier heavier
+lighter"""
+_COMPARATIVES = frozenset(_OLDER.split()) | {"less healthy"}
 _NOT_NAMES = frozenset({"_", "", "scene", "this", "that", "it", "he", "she", "they", "who", "what"})
 
 

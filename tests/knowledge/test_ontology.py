@@ -91,21 +91,14 @@ def test_pronouns_refer_to_people_of_their_gender_or_of_none() -> None:
     assert not ontology.is_a("table", "he") and ontology.is_a("table", "it")
 
 
-TINYGQA = Path(__file__).resolve().parents[2] / "gqa_reasoner" / "tinygqa" / "catalogue.py"
+def test_every_tinygqa_class_has_its_category_and_every_attribute_a_type() -> None:
+    from gqa_reasoner.tinygqa.catalogue import COLORS, MATERIALS, POSES, SIZES, catalogue
 
-
-def test_every_tinygqa_class_has_its_category() -> None:
-    if not TINYGQA.is_file():
-        pytest.skip("the TinyGQA catalogue is not built yet")
-    from gqa_reasoner.tinygqa import catalogue
-
-    classes = getattr(catalogue, "CLASSES", None) or getattr(catalogue, "CATALOGUE", None)
-    if classes is None:
-        pytest.skip("the TinyGQA catalogue names its classes otherwise")
     ontology = Ontology.default()
-    rows = classes.values() if isinstance(classes, dict) else classes
-    wrong = [row.name for row in rows if not ontology.is_a(row.name, row.category)]
+    wrong = [row.name for row in catalogue().values() if not ontology.is_a(row.name, row.category)]
     assert wrong == []
+    attributes = (*COLORS, *MATERIALS, *SIZES, *POSES)
+    assert [word for word in attributes if not ontology.attribute_types(word)] == []
 
 
 def test_saving_and_loading_keeps_everything(tmp_path: Path) -> None:

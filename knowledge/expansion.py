@@ -1,0 +1,462 @@
+"""Expansion of one scene and question: ground, retrieve, score, diversify, keep the best.
+
+Legend: N objects, A anchors (distinct concepts of the scene), M candidate triples.
+relevance = confidence * source * match / (match + 0.5); match = lexical + cue + mention + prior.
+Deterministic: the same scene, question, store and seed give the same context.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from detectors.errors import InputError
+from detectors.scene import Scene
+from knowledge.concepts import verbalize
+from knowledge.context import MODES, CoClickQuery, Context, Mode, ScoredTriple
+from knowledge.lemmas import tokenize
+from knowledge.lexical import LemmaRows, LexicalScorer, asked_types
+from knowledge.ontology import Ontology
+from knowledge.store import TripleStore
+
+__all__ = ["Candidates", "CoClickSource", "Expander", "TripleScorer", "expand"]
+
+OUTGOING_LIMIT, INCOMING_LIMIT = 256, 64
+CATEGORY_FACTOR, INCOMING_FACTOR = 0.6, 0.5
+CATEGORY_DEPTH = 3
+CUE_WEIGHT, BARE_CUE_WEIGHT, MENTION_WEIGHT = 0.4, 0.1, 0.25
+ASKED_TYPE_WEIGHT = 0.5
+REPEAT_FACTOR = 0.85
+RELATION_PRIOR = {
+    "HasProperty": 0.2,
+    "UsedFor": 0.2,
+    "MadeOf": 0.18,
+    "CapableOf": 0.15,
+    "IsA": 0.15,
+    "AtLocation": 0.12,
+    "HasA": 0.12,
+    "PartOf": 0.12,
+    "ReceivesAction": 0.12,
+}
+_OTHER_PRIOR = 0.05
+_NEVER = frozenset({"ExternalURL", "EtymologicallyRelatedTo", "EtymologicallyDerivedFrom"})
+
+
+class TripleScorer(Protocol):
+    """Scores candidates against a question: (M,) float32, 0 for no relation to the question."""
+
+    name: str
+
+    def score_texts(self, question: str, texts: Sequence[str]) -> np.ndarray:
+        """One score in [0, about 1] per text."""
+
+
+class CoClickSource(Protocol):
+    """What expansion needs of a co-click log."""
+
+    transductive: bool
+
+    def queries_for(
+        self, scene: Scene, question: str, *, question_id: str | None = None, k: int = 6
+    ) -> list[CoClickQuery]:
+        """The best queries for a scene, under the leak rules."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The triples that a scene can draw on: M rows.
+
+    `indices` number the store's triples, `far` are the concepts at their other ends, `anchors`
+    index `names` / `object_ids`, `base` is confidence * reach (1 for the object itself, less for
+    its categories and for incoming edges).
+    """
+
+    indices: np.ndarray
+    far: np.ndarray
+    anchors: np.ndarray
+    base: np.ndarray
+    names: tuple[str, ...]
+    object_ids: tuple[tuple[str, ...], ...]
+    rows: LemmaRows
+
+
+class Expander:
+    """Expands scenes and questions with one store; caches candidates per image.
+
+    Args:
+        store: triples.
+        ontology: categories of the objects.
+        coclick: co-click queries for the modes "coclick" and "both".
+        scorer: replaces the lexical match (embedding or learned).
+        k: items kept of each kind.
+        token_budget: words that all kept triples may have together.
+        gate: triples below this relevance are dropped.
+        cache_size: images whose candidates are remembered.
+    """
+
+    def __init__(
+        self,
+        store: TripleStore,
+        ontology: Ontology,
+        *,
+        coclick: CoClickSource | None = None,
+        scorer: TripleScorer | None = None,
+        k: int = 12,
+        token_budget: int = 96,
+        gate: float = 0.0,
+        cache_size: int = 4096,
+    ) -> None:
+        if k < 0 or token_budget < 0:
+            raise InputError(
+                f"expansion: k and token budget must not be negative, got {k}, {token_budget}"
+            )
+        self.store, self.ontology, self.coclick = store, ontology, coclick
+        self.scorer = scorer
+        self.k, self.token_budget, self.gate = k, token_budget, gate
+        self._lexical = LexicalScorer(store)
+        self._prior = np.array(
+            [
+                -np.inf if name in _NEVER else RELATION_PRIOR.get(name, _OTHER_PRIOR)
+                for name in store.relations
+            ],
+            dtype=np.float32,
+        )
+        self._cache: OrderedDict[tuple[object, ...], Candidates] = OrderedDict()
+        self._cache_size = cache_size
+        self._concepts: dict[str, tuple[tuple[str, int, float], ...]] = {}
+
+    def expand(
+        self,
+        scene: Scene,
+        question: str,
+        *,
+        mode: Mode = "triples",
+        seed: int = 0,
+        question_id: str | None = None,
+    ) -> Context:
+        """The context of one scene and question.
+
+        Args:
+            scene: objects with names and scores.
+            question: its text.
+            mode: source of the context; see `MODES`.
+            seed: of the controls "random" and "shuffled".
+            question_id: lets the leak rules of co-click queries find the question's relatives.
+
+        Raises:
+            InputError: unknown mode, or a co-click mode without a co-click log.
+        """
+        if mode not in MODES:
+            raise InputError(f"expansion: mode: expected one of {', '.join(MODES)}, got {mode!r}")
+        if mode == "none":
+            return Context()
+        queries: tuple[CoClickQuery, ...] = ()
+        if mode in ("coclick", "both"):
+            if self.coclick is None:
+                raise InputError(f"expansion: mode {mode!r} needs a co-click log")
+            queries = tuple(
+                self.coclick.queries_for(scene, question, question_id=question_id, k=self.k)
+            )
+        transductive = bool(queries) and self.coclick is not None and self.coclick.transductive
+        if mode == "coclick":
+            return Context(queries=queries, mode=mode, transductive=transductive)
+        triples = self._triples(scene, question)
+        if mode in ("random", "shuffled"):
+            generator = _generator(seed, scene.image_id, question, mode)
+            control = self._random if mode == "random" else self._shuffled
+            triples = control(triples, scene, generator)
+        elif mode == "empty":
+            triples = [_placeholder(item) for item in triples]
+        return Context(tuple(triples), queries, mode, transductive)
+
+    def expand_batch(
+        self,
+        pairs: Iterable[tuple[Scene, str]],
+        *,
+        mode: Mode = "triples",
+        seed: int = 0,
+        question_ids: Sequence[str | None] | None = None,
+    ) -> list[Context]:
+        """The contexts of many pairs; questions about one image share its candidates."""
+        listed = list(pairs)
+        ids = question_ids if question_ids is not None else [None] * len(listed)
+        return [
+            self.expand(scene, question, mode=mode, seed=seed, question_id=question_id)
+            for (scene, question), question_id in zip(listed, ids, strict=True)
+        ]
+
+    def candidates(self, scene: Scene) -> Candidates:
+        """All triples that touch the scene's objects or their categories (cached per image)."""
+        key = (
+            scene.image_id,
+            tuple((item.id, item.name, round(float(item.score), 4)) for item in scene.objects),
+        )
+        found = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = self._retrieve(scene)
+            if len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        else:
+            self._cache.move_to_end(key)
+        return found
+
+    def _grounded(self, name: str) -> tuple[tuple[str, int, float], ...]:
+        """(name in the store, concept number, reach) of an object name and its categories."""
+        found = self._concepts.get(name)
+        if found is None:
+            canonical = self.ontology.canonical(name)
+            forms = [(name, 1.0), (canonical, 1.0)]
+            above = [word for word in self.ontology.categories(name) if word != "object"]
+            forms += [(word, CATEGORY_FACTOR) for word in above[:CATEGORY_DEPTH]]
+            numbers: dict[int, tuple[str, int, float]] = {}
+            for form, reach in forms:
+                number = self.store.find(form)
+                if number is not None and number not in numbers:
+                    numbers[number] = (form, number, reach)
+            found = self._concepts[name] = tuple(numbers.values())
+            if len(self._concepts) > 100_000:
+                self._concepts.clear()
+        return found
+
+    def _anchors(self, scene: Scene) -> dict[int, tuple[str, float, list[str]]]:
+        """Concept number to (name, confidence * reach, object ids), in order of appearance."""
+        anchors: dict[int, tuple[str, float, list[str]]] = {}
+        for item in scene.objects:
+            for form, number, reach in self._grounded(item.name):
+                strength = min(max(float(item.score), 0.0), 1.0) * reach
+                old = anchors.get(number)
+                if old is None:
+                    anchors[number] = (form, strength, [item.id])
+                else:
+                    old[2].append(item.id)
+                    if strength > old[1]:
+                        anchors[number] = (form, strength, old[2])
+        return anchors
+
+    def _retrieve(self, scene: Scene) -> Candidates:
+        store = self.store
+        anchors = self._anchors(scene)
+        outgoing, incoming = [], []
+        strengths = np.array([strength for _, strength, _ in anchors.values()], np.float32)
+        for number in anchors:
+            start, end = store.out_range(number)
+            outgoing.append(np.arange(start, min(end, start + OUTGOING_LIMIT)))
+            first, last = store.in_range(number)
+            incoming.append(store.tail_index[first : min(last, first + INCOMING_LIMIT)])
+        sizes_out = [len(part) for part in outgoing]
+        sizes_in = [len(part) for part in incoming]
+        indices = np.concatenate([*outgoing, *incoming, np.empty(0, np.int64)]).astype(np.int64)
+        numbers = np.arange(len(anchors))
+        anchor_rows = np.concatenate([np.repeat(numbers, sizes_out), np.repeat(numbers, sizes_in)])
+        is_out = np.arange(len(indices)) < sum(sizes_out)
+        far = np.where(is_out, store.tails[indices], store.heads[indices]).astype(np.int64)
+        base = strengths[anchor_rows] * np.where(is_out, 1.0, INCOMING_FACTOR)
+        return Candidates(
+            indices,
+            far,
+            anchor_rows,
+            (base * _source_weight(store.weights[indices])).astype(np.float32),
+            tuple(name for name, _, _ in anchors.values()),
+            tuple(tuple(dict.fromkeys(ids)) for _, _, ids in anchors.values()),
+            self._lexical.rows(far),
+        )
+
+    def _triples(self, scene: Scene, question: str) -> list[ScoredTriple]:
+        candidates = self.candidates(scene)
+        if not len(candidates.indices) or not self.k:
+            return []
+        relations = self.store.relation_numbers[candidates.indices]
+        query = self._lexical.query(question, self._asked(question))
+        lexical = self._lexical.score(query, candidates.rows)
+        if self.scorer is not None:
+            lexical = self._rescored(question, candidates, lexical)
+        matched = lexical > 0
+        cue = query.relation_cues[relations] * np.where(matched, CUE_WEIGHT, BARE_CUE_WEIGHT)
+        mention = self._mentions(question, candidates)[candidates.anchors] * MENTION_WEIGHT
+        prior = self._prior[relations]
+        match = np.maximum(lexical + cue + mention + prior, 0.0)
+        relevance = candidates.base * match / (match + 0.5)
+        parts = {"lexical": lexical, "cue": cue, "mention": mention, "prior": prior}
+        return self._select(candidates, relevance, parts)
+
+    def _rescored(self, question: str, candidates: Candidates, lexical: np.ndarray) -> np.ndarray:
+        """Let the scorer judge the candidates that the lexical match puts first."""
+        assert self.scorer is not None
+        order = np.argsort(
+            -(lexical + self._prior[self.store.relation_numbers[candidates.indices]])
+        )
+        chosen = order[: max(8 * self.k, 64)]
+        texts = [self._text(int(candidates.indices[row])) for row in chosen]
+        scores = np.zeros_like(lexical)
+        scores[chosen] = np.maximum(self.scorer.score_texts(question, texts), 0.0)
+        return scores
+
+    def _text(self, index: int) -> str:
+        triple = self.store.triple_at(index)
+        return verbalize(triple.head, triple.relation, triple.tail)
+
+    def _asked(self, question: str) -> dict[str, float]:
+        """Lemmas of the attributes that the question asks for by their type."""
+        return {
+            attribute: ASKED_TYPE_WEIGHT
+            for kind in asked_types(question)
+            for attribute in self.ontology.attributes_of_type(kind)
+        }
+
+    def _mentions(self, question: str, candidates: Candidates) -> np.ndarray:
+        """(A,) 1 where the question names the anchor or a category of it."""
+        named = self.question_names(question)
+        return np.array(
+            [
+                float(any(self.ontology.is_a(name, word) for word in named))
+                for name in candidates.names
+            ],
+            dtype=np.float32,
+        )
+
+    def question_names(self, question: str) -> list[str]:
+        """The object names and categories in a question, longest match first, except "object"."""
+        words = tokenize(question)[:200]
+        found: list[str] = []
+        position = 0
+        while position < len(words):
+            for length in (3, 2, 1):
+                name = " ".join(words[position : position + length])
+                if position + length <= len(words) and self.ontology.knows(name):
+                    canonical = self.ontology.canonical(name)
+                    if canonical != "object":
+                        found.append(canonical)
+                    break
+            else:
+                length = 1
+            position += length
+        return list(dict.fromkeys(found))
+
+    def _select(
+        self, candidates: Candidates, relevance: np.ndarray, parts: dict[str, np.ndarray]
+    ) -> list[ScoredTriple]:
+        """Greedy choice: best first; a further triple of one anchor counts a little less."""
+        pool = np.argsort(-relevance, kind="stable")[: max(8 * self.k, 64)]
+        adjusted = relevance[pool].astype(np.float64)
+        kept: list[ScoredTriple] = []
+        seen: set[int] = set()
+        budget = self.token_budget
+        anchors = candidates.anchors[pool]
+        while len(kept) < self.k and len(pool):
+            best = int(np.argmax(adjusted))
+            row = int(pool[best])
+            if adjusted[best] <= self.gate:
+                break
+            adjusted[best] = -1.0
+            index = int(candidates.indices[row])
+            if index in seen:
+                continue
+            seen.add(index)
+            item = self._scored(candidates, row, float(relevance[row]), parts)
+            if len(item.text.split()) > budget:
+                continue
+            budget -= len(item.text.split())
+            kept.append(item)
+            adjusted[anchors == anchors[best]] *= REPEAT_FACTOR
+        return sorted(kept, key=lambda item: -item.relevance)
+
+    def _scored(
+        self, candidates: Candidates, row: int, relevance: float, parts: dict[str, np.ndarray]
+    ) -> ScoredTriple:
+        triple = self.store.triple_at(int(candidates.indices[row]))
+        anchor = int(candidates.anchors[row])
+        return ScoredTriple(
+            *triple,
+            relevance=relevance,
+            source="triples",
+            text=verbalize(triple.head, triple.relation, triple.tail),
+            object_ids=candidates.object_ids[anchor],
+            parts={
+                **{name: float(values[row]) for name, values in parts.items()},
+                "confidence": float(candidates.base[row]),
+            },
+        )
+
+    def _random(
+        self, kept: list[ScoredTriple], scene: Scene, generator: np.random.Generator
+    ) -> list[ScoredTriple]:
+        """As many triples drawn from the whole store, with the same relevances."""
+        anchors = self._anchors(scene)
+        found = []
+        for item, index in zip(
+            kept, generator.integers(len(self.store), size=len(kept)), strict=True
+        ):
+            triple = self.store.triple_at(int(index))
+            anchor = anchors.get(int(self.store.heads[index]))
+            found.append(
+                replace(
+                    item,
+                    **triple._asdict(),
+                    source="random",
+                    text=verbalize(triple.head, triple.relation, triple.tail),
+                    object_ids=tuple(dict.fromkeys(anchor[2])) if anchor else (),
+                    parts={},
+                )
+            )
+        return found
+
+    def _shuffled(
+        self, kept: list[ScoredTriple], scene: Scene, generator: np.random.Generator
+    ) -> list[ScoredTriple]:
+        """The true heads with tails of other triples of the store that do not hold for them."""
+        found = []
+        for item in kept:
+            tail = item.tail
+            for _ in range(20):
+                index = int(generator.integers(len(self.store)))
+                tail = self.store.concept_text(int(self.store.tails[index]))
+                if tail != item.tail and not self.store.has(item.head, item.relation, tail):
+                    break
+            found.append(
+                replace(
+                    item,
+                    tail=tail,
+                    source="shuffled",
+                    text=verbalize(item.head, item.relation, tail),
+                    parts={},
+                )
+            )
+        return found
+
+
+def expand(
+    scene: Scene,
+    question: str,
+    *,
+    store: TripleStore,
+    ontology: Ontology,
+    coclick: CoClickSource | None = None,
+    mode: Mode = "triples",
+    k: int = 12,
+    seed: int = 0,
+    question_id: str | None = None,
+) -> Context:
+    """Expand one scene and question; for many, keep an `Expander`, which caches per image."""
+    expander = Expander(store, ontology, coclick=coclick, k=k)
+    return expander.expand(scene, question, mode=mode, seed=seed, question_id=question_id)
+
+
+def _placeholder(item: ScoredTriple) -> ScoredTriple:
+    return ScoredTriple("", "", "", 0.0, 0.0, "empty", "")
+
+
+def _source_weight(weights: np.ndarray) -> np.ndarray:
+    """A triple's own weight as a factor in [0, 1): 0.8 at ConceptNet's usual weight 1."""
+    positive = np.maximum(weights, 0.0)
+    return positive / (positive + 0.25)
+
+
+def _generator(seed: int, *words: str) -> np.random.Generator:
+    data = "\x1f".join((str(seed), *words)).encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(data, digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))

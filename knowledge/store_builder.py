@@ -1,0 +1,379 @@
+"""Builds a triple store from a stream of triples in bounded memory.
+
+Legend: T triples, C concepts, W distinct lemmas.
+Runs of triples with their own sorted vocabulary are spilled to disk, the vocabularies are merged
+(external merge sort), the triples renumbered and sorted head range by head range. Memory is
+bounded by the run length plus a few numbers per concept; no step holds all texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+import shutil
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from detectors.errors import InputError
+from knowledge.lemmas import Lemmatizer
+from knowledge.store_format import write_store
+
+__all__ = ["StoreBuilder", "concept_hash"]
+
+TRIPLE = np.dtype([("head", "<u4"), ("tail", "<u4"), ("relation", "<u2"), ("weight", "<f4")])
+INCOMING = np.dtype([("tail", "<u4"), ("weight", "<f4"), ("index", "<u4")])
+_SPOOL = 1 << 24
+
+
+def concept_hash(text: bytes) -> int:
+    """The 64-bit key of a concept's UTF-8 text in the look-up table."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+class StoreBuilder:
+    """Collects triples, then writes the store.
+
+    Args:
+        language: the language whose concepts are stored without a prefix.
+        run_length: triples kept in memory before they are spilled.
+    """
+
+    def __init__(self, *, language: str = "en", run_length: int = 1_000_000) -> None:
+        self._language = language
+        self._run_length = run_length
+        self._relations: dict[str, int] = {}
+        self._vocabulary: dict[str, int] = {}
+        self._columns = (array("I"), array("I"), array("H"), array("f"))
+        self._folder: Path | None = None
+        self._runs: list[tuple[Any, Any]] = []
+        self.added = 0
+
+    def add(self, head: str, relation: str, tail: str, weight: float = 1.0) -> None:
+        """Add one triple of normalized concept texts.
+
+        Raises:
+            InputError: more than 65,535 relations.
+        """
+        vocabulary = self._vocabulary
+        heads, tails, relations, weights = self._columns
+        heads.append(vocabulary.setdefault(head, len(vocabulary)))
+        tails.append(vocabulary.setdefault(tail, len(vocabulary)))
+        number = self._relations.setdefault(relation, len(self._relations))
+        if number > 0xFFFF:
+            raise InputError(f"triples: more than 65535 relations, at {relation!r}")
+        relations.append(number)
+        weights.append(weight)
+        self.added += 1
+        if len(heads) >= self._run_length:
+            self._spill(to_disk=True)
+
+    def add_all(self, triples: Iterable[tuple[str, str, str, float]]) -> None:
+        """Add (head, relation, tail, weight) tuples."""
+        for head, relation, tail, weight in triples:
+            self.add(head, relation, tail, weight)
+
+    def write(self, path: str | Path) -> None:
+        """Write the store to a side file, which then replaces `path`."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        side = place.with_name(place.name + ".part")
+        try:
+            with side.open("wb") as output:
+                self._write(output)
+            side.replace(place)
+        finally:
+            side.unlink(missing_ok=True)
+
+    def to_bytes(self) -> bytes:
+        """The store file in memory."""
+        output = io.BytesIO()
+        self._write(output)
+        return output.getvalue()
+
+    def _spill(self, *, to_disk: bool) -> None:
+        """Close the current run: its vocabulary sorted, its triples numbered in that order."""
+        texts = [text.encode() for text in self._vocabulary]
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        rank = np.empty(len(texts), dtype="<u4")
+        rank[order] = np.arange(len(texts), dtype="<u4")
+        heads, tails, relations, weights = (np.asarray(column) for column in self._columns)
+        run = np.empty(len(heads), dtype=TRIPLE)
+        if len(heads):
+            run["head"], run["tail"] = rank[heads], rank[tails]
+            run["relation"], run["weight"] = relations, weights
+        ordered = [texts[position] for position in order]
+        self._vocabulary = {}
+        self._columns = (array("I"), array("I"), array("H"), array("f"))
+        if not to_disk:
+            self._runs.append((ordered, run))
+            return
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="gqa_reasoner_triples_"))
+        stem = self._folder / f"run{len(self._runs)}"
+        words, triples = stem.with_suffix(".words"), stem.with_suffix(".triples")
+        with words.open("wb") as stream:
+            stream.writelines(text + b"\n" for text in ordered)
+        run.tofile(triples)
+        self._runs.append((words, triples))
+
+    def _write(self, output: IO[bytes]) -> None:
+        try:
+            if self._columns[0] or not self._runs:
+                self._spill(to_disk=bool(self._runs))
+            self._assemble(output)
+        finally:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _assemble(self, output: IO[bytes]) -> None:
+        sections: dict[str, tuple[IO[bytes], str]] = {}
+        concepts, ranks = self._merge_vocabularies(sections)
+        names = sorted(self._relations)
+        renumber = np.zeros(len(names) + 1, dtype="<u2")
+        for name, old in self._relations.items():
+            renumber[old] = names.index(name)
+        blocks = (
+            _renumbered(triples, rank, renumber)
+            for (_, triples), rank in zip(self._runs, ranks, strict=True)
+        )
+        total = self._write_triples(sections, blocks, concepts)
+        self._write_incoming(sections, concepts, total)
+        self._write_relation_index(sections, len(names), total)
+        meta = {
+            "language": self._language,
+            "relations": names,
+            "concepts": concepts,
+            "triples": total,
+            "added": self.added,
+        }
+        write_store(output, sections, meta)
+
+    def _merge_vocabularies(
+        self, sections: dict[str, tuple[IO[bytes], str]]
+    ) -> tuple[int, list[np.ndarray]]:
+        """Write concept texts, hashes and lemmas; return the count and each run's renumbering."""
+        ranks = [array("I") for _ in self._runs]
+        streams = [_numbered_words(words, number) for number, (words, _) in enumerate(self._runs)]
+        writer = _ConceptWriter(sections)
+        previous = None
+        for text, number in heapq.merge(*streams):
+            if text != previous:
+                writer.add(text)
+                previous = text
+            ranks[number].append(writer.count - 1)
+        writer.close()
+        return writer.count, [np.frombuffer(rank, dtype="<u4") for rank in ranks]
+
+    def _write_triples(
+        self,
+        sections: dict[str, tuple[IO[bytes], str]],
+        blocks: Iterator[np.ndarray],
+        concepts: int,
+    ) -> int:
+        """Write the triples by head, then weight (best first); equal ones keep the best weight."""
+        columns = {
+            name: _section(sections, name, TRIPLE[name].str)
+            for name in ("head", "tail", "relation", "weight")
+        }
+        degrees = np.zeros(concepts, dtype=np.int64)
+        total = 0
+        for block in _by_key(blocks, "head", concepts, self._run_length):
+            block = _deduplicated(block)
+            order = np.lexsort((block["tail"], block["relation"], -block["weight"], block["head"]))
+            block = block[order]
+            degrees += np.bincount(block["head"], minlength=concepts)
+            for name, stream in columns.items():
+                stream.write(block[name].tobytes())
+            total += len(block)
+        if total > 0xFFFFFFFF:
+            raise InputError(f"triples: {total} are more than this format's 4294967295")
+        _section(sections, "head_offsets", "<u8").write(_offsets(degrees).tobytes())
+        return total
+
+    def _write_incoming(
+        self, sections: dict[str, tuple[IO[bytes], str]], concepts: int, total: int
+    ) -> None:
+        """Write, tail by tail, the numbers of its triples, best weight first."""
+        stream = _section(sections, "tail_index", "<u4")
+        degrees = np.zeros(concepts, dtype=np.int64)
+        blocks = _incoming_blocks(sections, total, self._run_length)
+        for block in _by_key(blocks, "tail", concepts, self._run_length):
+            order = np.lexsort((block["index"], -block["weight"], block["tail"]))
+            degrees += np.bincount(block["tail"], minlength=concepts)
+            stream.write(block["index"][order].tobytes())
+        _section(sections, "tail_offsets", "<u8").write(_offsets(degrees).tobytes())
+
+    def _write_relation_index(
+        self, sections: dict[str, tuple[IO[bytes], str]], relations: int, total: int
+    ) -> None:
+        """Write, relation by relation, the numbers of its triples, best weight first."""
+        kinds = _read_back(sections["relation"])
+        weights = _read_back(sections["weight"])
+        stream = _section(sections, "relation_index", "<u4")
+        for relation in range(relations):
+            chosen = np.flatnonzero(kinds == relation).astype("<u4")
+            order = np.argsort(-weights[chosen], kind="stable")
+            stream.write(chosen[order].tobytes())
+        degrees = np.bincount(kinds, minlength=relations) if total else np.zeros(relations, int)
+        _section(sections, "relation_offsets", "<u8").write(_offsets(degrees).tobytes())
+
+
+class _ConceptWriter:
+    """Writes concepts in sorted order: texts, hash table, lemmas."""
+
+    def __init__(self, sections: dict[str, tuple[IO[bytes], str]]) -> None:
+        self.count = 0
+        self._sections = sections
+        self._texts = _section(sections, "concept_texts", "|u1")
+        self._ends = array("Q", [0])
+        self._hashes = array("Q")
+        self._lemmatizer = Lemmatizer.default()
+        self._lemma_numbers: dict[str, int] = {}
+        self._lemmas = array("I")
+        self._lemma_ends = array("Q", [0])
+
+    def add(self, text: bytes) -> None:
+        """Append one concept."""
+        self.count += 1
+        self._texts.write(text)
+        self._ends.append(self._ends[-1] + len(text))
+        self._hashes.append(concept_hash(text))
+        numbers = self._lemma_numbers
+        lemmas = self._lemmatizer.topics(text.decode()[:200])
+        for lemma in dict.fromkeys(lemmas):
+            self._lemmas.append(numbers.setdefault(lemma, len(numbers)))
+        self._lemma_ends.append(len(self._lemmas))
+
+    def close(self) -> None:
+        """Write the arrays."""
+        write = self._write
+        write("concept_offsets", np.frombuffer(self._ends, "<u8"))
+        hashes = np.frombuffer(self._hashes, "<u8")
+        order = np.argsort(hashes, kind="stable")
+        write("hashes", hashes[order])
+        write("hash_concepts", order.astype("<u4"))
+        words = sorted(self._lemma_numbers)
+        rank = np.zeros(len(words) + 1, dtype="<u4")
+        for new, word in enumerate(words):
+            rank[self._lemma_numbers[word]] = new
+        lemmas = rank[np.frombuffer(self._lemmas, "<u4")]
+        write("concept_lemmas", lemmas)
+        write("concept_lemma_offsets", np.frombuffer(self._lemma_ends, "<u8"))
+        write("lemma_counts", np.bincount(lemmas, minlength=len(words)).astype("<u4"))
+        texts = [word.encode() for word in words]
+        write("lemma_texts", np.frombuffer(b"".join(texts), "|u1"))
+        write("lemma_offsets", _offsets(np.array([len(text) for text in texts], dtype=np.int64)))
+
+    def _write(self, name: str, values: np.ndarray) -> None:
+        _section(self._sections, name, values.dtype.str).write(values.tobytes())
+
+
+def _section(sections: dict[str, tuple[IO[bytes], str]], name: str, dtype: str) -> IO[bytes]:
+    stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115
+    sections[name] = (stream, dtype)
+    return stream
+
+
+def _read_back(section: tuple[IO[bytes], str]) -> np.ndarray:
+    stream, dtype = section
+    stream.seek(0)
+    values = np.frombuffer(stream.read(), dtype=dtype)
+    stream.seek(0, io.SEEK_END)
+    return values
+
+
+def _offsets(degrees: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(degrees)]).astype("<u8")
+
+
+def _numbered_words(words: Any, number: int) -> Iterator[tuple[bytes, int]]:
+    if isinstance(words, list):
+        for text in words:
+            yield text, number
+        return
+    with words.open("rb") as stream:
+        for line in stream:
+            yield line[:-1], number
+
+
+def _renumbered(triples: Any, rank: np.ndarray, relations: np.ndarray) -> np.ndarray:
+    block = np.fromfile(triples, dtype=TRIPLE) if isinstance(triples, Path) else triples
+    if len(block):
+        block["head"], block["tail"] = rank[block["head"]], rank[block["tail"]]
+        block["relation"] = relations[block["relation"]]
+    return block
+
+
+def _deduplicated(block: np.ndarray) -> np.ndarray:
+    order = np.lexsort((-block["weight"], block["tail"], block["relation"], block["head"]))
+    block = block[order]
+    if len(block) < 2:
+        return block
+    same = np.ones(len(block) - 1, dtype=bool)
+    for name in ("head", "relation", "tail"):
+        same &= block[name][1:] == block[name][:-1]
+    return block[np.concatenate([[True], ~same])]
+
+
+def _incoming_blocks(
+    sections: dict[str, tuple[IO[bytes], str]], total: int, length: int
+) -> Iterator[np.ndarray]:
+    tails, weights = sections["tail"][0], sections["weight"][0]
+    tails.seek(0)
+    weights.seek(0)
+    for start in range(0, total, length):
+        size = min(length, total - start)
+        block = np.empty(size, dtype=INCOMING)
+        block["tail"] = np.frombuffer(tails.read(4 * size), "<u4")
+        block["weight"] = np.frombuffer(weights.read(4 * size), "<f4")
+        block["index"] = np.arange(start, start + size, dtype="<u4")
+        yield block
+    tails.seek(0, io.SEEK_END)
+    weights.seek(0, io.SEEK_END)
+
+
+def _by_key(blocks: Iterator[np.ndarray], key: str, keys: int, length: int) -> Iterator[np.ndarray]:
+    """Regroup records into blocks of whole, ascending key ranges of about `length` records."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    second = next(blocks, None)
+    if second is None:
+        yield first
+        return
+    with tempfile.TemporaryDirectory(prefix="gqa_reasoner_sort_") as folder:
+        pool = Path(folder) / "all"
+        degrees = np.zeros(keys, dtype=np.int64)
+        with pool.open("wb") as stream:
+            for block in _chain(first, second, blocks):
+                degrees += np.bincount(block[key], minlength=keys)
+                block.tofile(stream)
+        bucket_of_key = (np.cumsum(degrees) - degrees) // length
+        del degrees
+        buckets = int(bucket_of_key[-1]) + 1
+        paths = [Path(folder) / str(number) for number in range(buckets)]
+        with pool.open("rb") as stream:
+            while len(part := np.fromfile(stream, dtype=first.dtype, count=length)):
+                numbers = bucket_of_key[part[key]]
+                for number in np.unique(numbers):
+                    with paths[number].open("ab") as target:
+                        part[numbers == number].tofile(target)
+        pool.unlink()
+        for path in paths:
+            if path.exists():
+                yield np.fromfile(path, dtype=first.dtype)
+                path.unlink()
+
+
+def _chain(
+    first: np.ndarray, second: np.ndarray, rest: Iterator[np.ndarray]
+) -> Iterator[np.ndarray]:
+    yield first
+    yield second
+    yield from rest
