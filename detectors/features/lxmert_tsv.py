@@ -8,8 +8,8 @@ and kept beside the file; a line is decoded when it is asked for.
 
 from __future__ import annotations
 
-import base64
 import binascii
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,8 @@ class LxmertTsvReader(ReaderBase):
 
 def _array(text: bytes, dtype: type, where: str, column: str) -> np.ndarray:
     try:
-        raw = base64.b64decode(text, validate=True)
+        strict = {"strict_mode": True} if sys.version_info >= (3, 11) else {}
+        raw = binascii.a2b_base64(text, **strict)
     except (binascii.Error, ValueError):
         raise InputError(f"{where}: column {column!r} is not base64 (cut short?)") from None
     size = np.dtype(dtype).itemsize
