@@ -77,7 +77,7 @@ def _bags(items: Sequence[Bags], length: int) -> TokenBags:
 
 def _padded(rows: Sequence[np.ndarray], length: int, fill: float, kind: type) -> Tensor:
     """(B, length) of rows of at most `length`."""
-    table = np.full((len(rows), length), fill, dtype=kind)
+    table: np.ndarray = np.full((len(rows), length), fill, dtype=kind)
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
     return torch.from_numpy(table)

@@ -17,22 +17,22 @@ __all__ = ["Block", "Layout", "make_norm"]
 
 
 class Layout(NamedTuple):
-    """How a group's positions lie: padded (B, L, D), or packed (N, D) with `index` into B * L."""
+    """How a group's positions lie: padded (B, L, D), or packed (N, D) with `places` in B * L."""
 
     batch: int
     length: int
-    index: Tensor | None
+    places: Tensor | None
 
     def pad(self, values: Tensor) -> Tensor:
         """To (B, L, D), zeros at padding."""
-        if self.index is None:
+        if self.places is None:
             return values
         flat = values.new_zeros(self.batch * self.length, values.shape[-1])
-        return flat.index_copy(0, self.index, values).unflatten(0, (self.batch, self.length))
+        return flat.index_copy(0, self.places, values).unflatten(0, (self.batch, self.length))
 
     def pack(self, values: Tensor) -> Tensor:
         """From (B, L, D) to the layout's own form."""
-        return values if self.index is None else values.flatten(0, 1).index_select(0, self.index)
+        return values if self.places is None else values.flatten(0, 1).index_select(0, self.places)
 
 
 class Block(nn.Module):

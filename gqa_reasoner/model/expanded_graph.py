@@ -87,19 +87,44 @@ class QueryLike(Protocol):
 class ContextLike(Protocol):
     """What the graph needs of `knowledge.context.Context`."""
 
-    triples: Sequence[Any]
-    queries: Sequence[Any]
+    @property
+    def triples(self) -> Sequence[Any]:
+        """Kept triples, each a `TripleLike`."""
+        ...
+
+    @property
+    def queries(self) -> Sequence[Any]:
+        """Kept queries, each a `QueryLike`."""
+        ...
 
 
 class ExecutionLike(Protocol):
     """What the graph needs of `gqa_reasoner.program.executor.Execution`."""
 
-    answer: str
-    answer_distribution: Mapping[str, float]
-    step_weights: Sequence[np.ndarray]
-    step_truth: Sequence[float | None]
-    notes: Sequence[str]
-    failed: bool
+    @property
+    def answer_distribution(self) -> Mapping[str, float]:
+        """Answers to probabilities."""
+        ...
+
+    @property
+    def step_weights(self) -> Sequence[np.ndarray]:
+        """(N,) per step."""
+        ...
+
+    @property
+    def step_truth(self) -> Sequence[float | None]:
+        """P(yes) per step, None where a step is not true or false."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was missing or guessed."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer rests on nothing in the scene."""
+        ...
 
 
 class EdgeType(NamedTuple):

@@ -57,9 +57,10 @@ class Mixture(nn.Module):
         size = len(GATE_SIGNALS)
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.log_power = nn.Parameter(torch.zeros(()))
-        self.gate = nn.Sequential(nn.Linear(size, 16), nn.Tanh(), nn.Linear(16, 1))
-        nn.init.zeros_(self.gate[2].weight)
-        nn.init.zeros_(self.gate[2].bias)
+        verdict = nn.Linear(16, 1)
+        nn.init.zeros_(verdict.weight)
+        nn.init.zeros_(verdict.bias)
+        self.gate = nn.Sequential(nn.Linear(size, 16), nn.Tanh(), verdict)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
 

@@ -10,7 +10,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from detectors.errors import InputError
 from detectors.scene import Scene
@@ -92,7 +92,7 @@ class Tools:
         Raises:
             InputError: the program is malformed.
         """
-        mode = "hard" if scene.detector == "oracle" else "soft"
+        mode: Literal["hard", "soft"] = "hard" if scene.detector == "oracle" else "soft"
         executor = self._executors.get(mode)
         if executor is None:
             from gqa_reasoner.program.executor import Executor

@@ -7,9 +7,9 @@ absent), and its plan says row by row which attends to which; see `plan.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -145,6 +145,10 @@ class Trunk(nn.Module):
         last = run.unpacked()
         return TrunkOutput(last.get("t"), last.get("v"), hidden, attention)
 
+    def blocks(self, index: int) -> Mapping[str, Block]:
+        """The weights of row `index`: `tied`, or one block per stream that it changes."""
+        return cast("Mapping[str, Block]", self.rows[index])
+
     def norm_after(self, index: int, stream: Stream, values: Tensor) -> Tensor:
         """The stream's final norm, where row `index` is the last that changes it."""
         if not self.final_norm or self._last.get(stream) != index:
@@ -175,7 +179,10 @@ class _Run:
         text = self.past + new.get("t", 0)
         vision = new.get("v") or (cache.vision_length if cache else 0)
         self.seen = Visibility(text, vision, text_mask, vision_mask, grid, prefix, some.device)
-        self.spans = {"t": (self.past, text), "v": (text, text + vision)}
+        self.spans: dict[Stream, tuple[int, int]] = {
+            "t": (self.past, text),
+            "v": (text, text + vision),
+        }
         masks = {"t": text_mask, "v": vision_mask}
         self.layouts: dict[str, Layout] = {}
         for s, length in new.items():
@@ -198,7 +205,7 @@ class _Run:
 
     def _joint_layout(self, text: int, vision: int) -> Layout:
         """Positions of [text | vision], where packed text comes before packed vision."""
-        first, second = self.layouts["t"].index, self.layouts["v"].index
+        first, second = self.layouts["t"].places, self.layouts["v"].places
         if first is None or second is None:
             return Layout(self.batch, text + vision, None)
         place_text = torch.div(first, text, rounding_mode="floor") * vision + first
@@ -216,7 +223,7 @@ class _Run:
     ) -> dict[Stream, Tensor]:
         """Apply one row to the streams."""
         row = self.trunk.config.plan.rows[index]
-        blocks = self.trunk.rows[index]
+        blocks = self.trunk.blocks(index)
         present = [s for s in row.active if s in streams]
         if row.joint and len(present) == 2:
             return self._joint(index, row, streams, attention)
@@ -247,14 +254,15 @@ class _Run:
         attention: dict[int, Tensor] | None,
     ) -> dict[Stream, Tensor]:
         """Both streams as one sequence through shared weights."""
-        block, layout = self.trunk.rows[index]["tied"], self.layouts["tv"]
-        axis = 1 if layout.index is None else 0
+        block, layout = self.trunk.blocks(index)["tied"], self.layouts["tv"]
+        axis = 1 if layout.places is None else 0
         sizes = [streams["t"].shape[axis], streams["v"].shape[axis]]
         values = torch.cat([streams["t"], streams["v"]], dim=axis)
         source = block.attention_norm(values) if block.pre else values
         query, key, value = (layout.pad(part) for part in block.attention.project(source))
         if self.cache is not None:
-            for s, (start, stop) in self.spans.items():
+            for s in row.active:
+                start, stop = self.spans[s]
                 self.cache.rows[index, s] = key[:, start:stop], value[:, start:stop]
         bias = self._bias(index, row, None, ["t", "v"])
         if attention is not None:
@@ -268,7 +276,7 @@ class _Run:
         self,
         index: int,
         row: Row,
-        blocks: nn.Module,
+        blocks: Mapping[str, Block],
         streams: dict[Stream, Tensor],
         present: list[Stream],
     ) -> tuple[dict[Stream, Tensor], dict[tuple[Stream, Stream], tuple[Tensor, Tensor]]]:
@@ -291,11 +299,9 @@ class _Run:
                 if k in own:
                     keys[s, k] = own[k]
                 elif k in streams:
-                    pair = block.attention.project_keys(streams[k])
+                    key, value = block.attention.project_keys(streams[k])
                     layout = self.layouts[k]
-                    keys[s, k] = self._remember(
-                        index, k, (layout.pad(pair[0]), layout.pad(pair[1]))
-                    )
+                    keys[s, k] = self._remember(index, k, (layout.pad(key), layout.pad(value)))
                 elif self.cache is not None and (index, k) in self.cache.rows:
                     keys[s, k] = self.cache.rows[index, k]
         return queries, keys

@@ -36,10 +36,11 @@ def write_scene_shard(path: Path, scenes: Sequence[Scene]) -> None:
             if values is not None:
                 arrays[f"{number}.{name}"] = np.asarray(values, dtype=np.float16)
         records.append(_record(scene))
+    arrays["scenes"] = np.asarray(json.dumps(records))
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(path.name + ".part")
     with side.open("wb") as stream:
-        np.savez_compressed(stream, scenes=np.asarray(json.dumps(records)), **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     side.replace(path)
 
 

@@ -19,12 +19,13 @@ from tests.model.worlds import CLASSES, Context, Query, Triple, scene_of
 
 
 class Execution:
-    answer = "red"
-    answer_distribution = {"red": 0.7, "brown": 0.3}
-    step_weights = [np.asarray([0.9, 0.1, 0.0, 0.0]), np.zeros(4)]
-    step_truth = [None, None]
-    notes: list[str] = []
-    failed = False
+    def __init__(self) -> None:
+        self.answer = "red"
+        self.answer_distribution = {"red": 0.7, "brown": 0.3}
+        self.step_weights = [np.asarray([0.9, 0.1, 0.0, 0.0]), np.zeros(4)]
+        self.step_truth = [None, None]
+        self.notes: list[str] = []
+        self.failed = False
 
 
 def graph_of(sources: Sources | None = None):  # type: ignore[no-untyped-def]

@@ -27,7 +27,7 @@ from tests.model.worlds import (
     scene_of,
 )
 
-WORDS = special_words(OPERATIONS) + ("what", "color", "is", "the", "?", *CLASSES, *COLORS)
+WORDS = (*special_words(OPERATIONS), "what", "color", "is", "the", "?", *CLASSES, *COLORS)
 VOCABULARY = ReasonerVocabulary(
     WORDS, ("yes", "no", *COLORS, *CLASSES), ("queryAttr", "exist"), ("on",), ("test", "oracle")
 )
@@ -136,7 +136,7 @@ def test_saving_and_loading_keeps_the_answers(tmp_path: Path) -> None:
 
 
 def test_bad_weights_name_file_and_field(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="config.json"):
+    with pytest.raises(InputError, match=r"config\.json"):
         ReasonerModel.from_pretrained(tmp_path)
     make_model().save_pretrained(tmp_path)
     config = tmp_path / "config.json"
