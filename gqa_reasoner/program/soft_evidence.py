@@ -14,7 +14,7 @@ import numpy as np
 from detectors.scene import Scene
 from gqa_reasoner.program.evidence import POSITION_TYPES, Evidence
 from gqa_reasoner.program.lexicon import RELATED_TYPES, Lexicon
-from gqa_reasoner.program.predicates import broader_readings, spatial_kind
+from gqa_reasoner.program.predicates import broader_readings, inverse, spatial_kind
 
 __all__ = ["SoftEvidence"]
 
@@ -22,8 +22,12 @@ UNSEEN = 0.02
 """P(a value that a detector of this type of attribute did not report)."""
 UNKNOWN = 0.35
 """P(an attribute or relation that nothing in the scene tells about)."""
-BOXES_BESIDE_LIST = 0.3
-"""How far boxes count for a kind of relation that the scene lists, where it does not list it."""
+BOXES_BESIDE_KIND = 0.3
+"""How far boxes count for a pair that is not listed, where the scene lists the kind of relation."""
+BOXES_BESIDE_PREDICATE = 0.1
+"""The same where the scene lists the very predicate."""
+OTHER_WORDS = 0.6
+"""How far "near" counts for "beside" where the detector or the scene has "beside" as well."""
 
 _SIZE_WORDS = {
     "large": +1,
@@ -145,10 +149,14 @@ class SoftEvidence(Evidence):
         if self._dense_relations is None:
             return None
         found = None
-        for place, stated in enumerate(self.scene.vocabulary.predicates):
+        predicates = self.scene.vocabulary.predicates
+        exact = (predicate, inverse(predicate))
+        others = OTHER_WORDS if predicate in predicates else 1.0
+        for place, stated in enumerate(predicates):
+            share = 1.0 if stated in exact else others
             for matches, turned in zip(broader_readings(stated, predicate), (0, 1), strict=True):
                 if matches:
-                    layer = self._dense_relations[:, :, place]
+                    layer = share * self._dense_relations[:, :, place]
                     layer = layer.T if turned else layer
                     found = layer.copy() if found is None else np.maximum(found, layer)
         if found is not None:
@@ -158,16 +166,22 @@ class SoftEvidence(Evidence):
     def _listed_relation(self, predicate: str) -> np.ndarray:
         found = np.zeros((self.size, self.size))
         kind = spatial_kind(predicate)
-        listed_kind = False
+        stated = {relation.predicate for relation in self.scene.relations}
+        exact = (predicate, inverse(predicate))
+        others = 1.0
+        share = 1.0 if kind else BOXES_BESIDE_KIND
+        if predicate in stated:
+            others, share = OTHER_WORDS, BOXES_BESIDE_PREDICATE
+        elif kind is not None and any(spatial_kind(word) == kind for word in stated):
+            share = BOXES_BESIDE_KIND
         for relation in self.scene.relations:
             forwards, backwards = broader_readings(relation.predicate, predicate)
             one, other = self.places[relation.subject], self.places[relation.object]
-            listed_kind |= kind is not None and spatial_kind(relation.predicate) == kind
+            score = relation.score * (1.0 if relation.predicate in exact else others)
             if forwards:
-                found[one, other] = max(found[one, other], relation.score)
+                found[one, other] = max(found[one, other], score)
             if backwards:
-                found[other, one] = max(found[other, one], relation.score)
-        share = 1.0 if kind and not listed_kind else BOXES_BESIDE_LIST
+                found[other, one] = max(found[other, one], score)
         return np.maximum(found, share * self.pairs(kind or "contact"))
 
     def type_values(self, attribute_type: str) -> tuple[list[str], np.ndarray]:

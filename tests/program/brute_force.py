@@ -222,13 +222,16 @@ class _Interpreter:
         return fitting[0]
 
     def of_scene(self, family: str, kind: str, argument: str) -> Any:
-        place = self.scene.scene_attributes.get(
-            "weather" if kind == "weather" or argument == "weather" else "location"
-        )
-        if not isinstance(place, str) or place in ("indoors", "outdoors"):
+        kind = kind or argument
+        fact = self.scene.scene_attributes.get("weather" if kind == "weather" else "location")
+        doors = fact in ("indoors", "outdoors")
+        if not isinstance(fact, str) or (kind == "location") != doors:
             raise Unclear
-        if family == "query" and argument in ("place", "weather"):
-            return place
-        if family == "verify" and kind in ("place", "weather"):
-            return self.ontology.is_a(place, argument)
-        raise Unclear
+        if kind not in ("place", "weather", "location"):
+            raise Unclear
+        if family == "query":
+            return fact
+        fitting = [word for word in argument.split("|") if self.ontology.is_a(fact, word)]
+        if family == "verify":
+            return bool(fitting)
+        return fitting[0] if len(fitting) == 1 else "undecided"
