@@ -11,7 +11,8 @@ Names and categories are GQA's lower-case words. Each row of `_TABLE` is
 - places: letters, see `PLACE_LETTERS`; `*` is everywhere. They are preferences: some objects of
   each picture ignore them;
 - colours: candidate colours; a colour is offered only when `sprites` has verified by the pixels
-  that a recoloured glyph really shows it. `-` keeps the glyph's own colour;
+  that a recoloured glyph really shows it. `-` keeps the glyph's
+  own colours and asserts none;
 - materials: candidate materials, each drawn with a texture of its own.
 """
 
@@ -25,6 +26,7 @@ __all__ = [
     "COLORS",
     "EXPRESSIONS",
     "MATERIALS",
+    "MATERIAL_COLORS",
     "PLACES",
     "POSES",
     "POSITIONS",
@@ -51,6 +53,13 @@ COLORS = (
     "gray",
 )
 MATERIALS = ("wood", "metal", "plastic", "glass")
+MATERIAL_COLORS: Mapping[str, tuple[str, ...]] = {
+    "wood": ("brown",),
+    "metal": ("gray",),
+    "plastic": ("red", "blue", "green", "yellow", "white"),
+    "glass": (),
+}
+"""The colours in which each material is drawn; glass keeps no colour of its own."""
 SIZES = ("small", "large")
 POSES = ("standing", "sitting", "walking", "running")
 EXPRESSIONS = ("happy", "sad", "sleeping")
@@ -92,14 +101,13 @@ class ObjectClass:
     places: tuple[str, ...]
     colors: tuple[str, ...] = ()
     materials: tuple[str, ...] = ()
-    own_color: bool = True
-    """Whether the glyph may also be drawn in its own colours."""
 
     def attributes(self) -> tuple[str, ...]:
         """Every attribute that an object of this class may have, colours before verification."""
         states = [state for look in self.looks for state in look.states]
         people = (*POSES, *EXPRESSIONS) if self.category == "person" else ()
-        names = (*self.colors, *self.materials, *states, *people, *SIZES)
+        tints = [color for material in self.materials for color in MATERIAL_COLORS[material]]
+        names = (*self.colors, *tints, *self.materials, *states, *people, *SIZES)
         return tuple(dict.fromkeys(names))
 
 
@@ -153,7 +161,7 @@ camera | device | 📷 | 32 | th | lphs | black red blue |
 hammer | tool | 🔨 | 34 | tgh | kf | brown red blue |
 axe | tool | 🪓 | 36 | gh | fp | red blue green |
 wrench | tool | 🔧 | 34 | tgh | ks | gray blue red |
-scissors | tool | ✂ | 34 | th | lbk | red blue green black |
+scissors | tool | ✂ | 34 | th | lbk | - |
 ladder | tool | 🪜 | 92 | g | sfl | red | wood metal
 dog | animal | 🐕 | 48 | g | pslhf | brown black white gray |
 cat | animal | 🐈 | 42 | gt | lbkps | orange gray black white brown |
@@ -202,8 +210,8 @@ girl | person | draw:girl | 76 | g | * | |
 baby | person | draw:baby | 52 | g | lbkp | |
 soccer ball | sports equipment | ⚽ | 32 | gh | pf | white |
 basketball | sports equipment | 🏀 | 32 | gh | sp | orange |
-tennis racket | sports equipment | 🎾 | 42 | gh | p | blue red green |
-skateboard | sports equipment | 🛹 | 32 | gr | s | - |
+tennis racket | sports equipment | 🎾 | 42 | gh | p | blue green |
+skateboard | sports equipment | 🛹 | 32 | gr | s | black |
 kite | toy | 🪁 | 46 | s | hpf | - |
 balloon | toy | 🎈 | 44 | sh | psl | red blue green yellow purple pink |
 teddy bear | toy | 🧸 | 40 | gth | bl | brown pink gray |
@@ -218,7 +226,7 @@ rose | plant | 🌹 | 42 | gh | pf | red pink yellow white |
 potted plant | plant | 🪴 | 52 | gt | lbk | green |
 house | building | 🏠 | 104 | g | sf | - |
 tent | building | ⛺ | 72 | g | fph | orange blue green red |
-traffic light | sign | 🚦 | 72 | g | s | - |
+traffic light | sign | 🚦 | 72 | g | s | black |
 stop sign | sign | draw:stop sign | 74 | g | s | red |
 book | reading material | 📕 closed; 📖 open | 34 | th | lb | red blue green brown purple |
 newspaper | reading material | 📰 | 36 | th | ls | - |
@@ -237,7 +245,6 @@ def _parse(line: str) -> ObjectClass:
         places=PLACES if places == "*" else tuple(PLACE_LETTERS[letter] for letter in places),
         colors=() if colors == "-" else tuple(colors.split()),
         materials=tuple(rest[0].split()) if rest else (),
-        own_color=colors == "-",
     )
 
 

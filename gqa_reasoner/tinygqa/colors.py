@@ -74,7 +74,10 @@ def solid(color: str) -> tuple[int, int, int]:
 
 
 def name_colors(rgb: np.ndarray) -> np.ndarray:
-    """The colour name of every pixel (..., 3) as an index into `COLORS` (...)."""
+    """The colour name of every pixel (..., 3) as an index into `COLORS` (...).
+
+    Tans and creams have none of the names: they get `len(COLORS)`.
+    """
     lightness, chroma, hue = to_lch(rgb)
     names = np.full(lightness.shape, COLORS.index("gray"))
     gray = chroma < 0.04
@@ -97,6 +100,7 @@ def name_colors(rgb: np.ndarray) -> np.ndarray:
     reddish = (hue >= 333.0) | (hue < 25.0)
     colored[reddish & (lightness < 0.64) & (chroma > 0.17)] = COLORS.index("red")
     colored[(hue < 42.0) & (lightness > 0.76)] = COLORS.index("pink")
+    colored[(hue >= 42.0) & (hue < 100.0) & (lightness > 0.66) & (chroma < 0.115)] = len(COLORS)
     colored[(lightness < 0.27) & (chroma < 0.06)] = COLORS.index("black")
     return np.where(gray, names, colored)
 
@@ -106,8 +110,9 @@ def color_shares(pixels: np.ndarray) -> dict[str, float]:
     opaque = pixels[..., 3] > 0.5
     if not opaque.any():
         return dict.fromkeys(COLORS, 0.0)
-    counts = np.bincount(name_colors(pixels[opaque][:, :3]), minlength=len(COLORS))
-    return {name: float(count / counts.sum()) for name, count in zip(COLORS, counts, strict=True)}
+    counts = np.bincount(name_colors(pixels[opaque][:, :3]), minlength=len(COLORS) + 1)
+    total = float(counts.sum())
+    return {name: float(counts[index]) / total for index, name in enumerate(COLORS)}
 
 
 def _distance(hue: np.ndarray, centre: float) -> np.ndarray:

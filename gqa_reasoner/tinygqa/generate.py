@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
+import PIL
+
 from detectors.errors import InputError
 from gqa_reasoner.tinygqa.glyphs import find_font
-from gqa_reasoner.tinygqa.render import image_id, jpeg_bytes, render_scene
+from gqa_reasoner.tinygqa.render import image_id, jpeg_bytes, plan_scene
 
 __all__ = ["Generated", "generate"]
 
@@ -38,7 +42,8 @@ def generate(
     """Draw pictures 0..`images`-1 of `seed` into `directory`.
 
     Picture k depends on (seed, k) and the font alone, so any number of workers writes the same
-    bytes. A complete picture that is there already is kept; the graph is always written anew.
+    bytes. Pictures appear whole or not at all, so those that an interrupted run left are kept,
+    unless code, font or libraries have changed since; the graph is always written anew.
 
     Raises:
         InputError: the font is missing, or a number is out of range.
@@ -52,7 +57,8 @@ def generate(
     path = find_font(font)
     folder = Path(directory) / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = ((folder, seed, index, path) for index in range(images))
+    trusted = _same_recipe(Path(directory) / "tinygqa.json", path)
+    jobs = ((folder, seed, index, path, trusted) for index in range(images))
     results = _run(jobs, workers)
     target = Path(directory) / "sceneGraphs.json"
     partial = target.with_suffix(f".json.{os.getpid()}.partial")
@@ -71,7 +77,20 @@ def generate(
     return Generated(folder, target, images - kept, kept)
 
 
-_Job = tuple[Path, int, int, Path]
+def _same_recipe(manifest: Path, font: Path) -> bool:
+    """Whether the folder's pictures come from this code and font; notes these for the next run."""
+    digest = hashlib.sha256(font.read_bytes())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update(f"{PIL.__version__} {numpy.__version__}".encode())
+    recipe = json.dumps({"recipe": digest.hexdigest()}) + "\n"
+    if manifest.is_file() and manifest.read_text(encoding="utf-8") == recipe:
+        return True
+    manifest.write_text(recipe, encoding="utf-8")
+    return False
+
+
+_Job = tuple[Path, int, int, Path, bool]
 
 
 def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -83,13 +102,12 @@ def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[dict[str, Any], b
 
 
 def _draw(job: _Job) -> tuple[dict[str, Any], bool]:
-    folder, seed, index, font = job
-    image, scene = render_scene(seed, index, font)
-    path = folder / f"{scene.image_id}.jpg"
-    data = jpeg_bytes(seed, index, image)
-    there = path.is_file() and path.stat().st_size == len(data)
-    if not there:
+    folder, seed, index, font, trusted = job
+    plan = plan_scene(seed, index, font)
+    path = folder / f"{plan.scene.image_id}.jpg"
+    kept = trusted and path.is_file()
+    if not kept:
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_bytes(data)
+        partial.write_bytes(jpeg_bytes(seed, index, plan.paint()))
         partial.replace(path)
-    return scene.to_gqa(), there
+    return plan.scene.to_gqa(), kept

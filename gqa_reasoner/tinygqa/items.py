@@ -22,6 +22,10 @@ _UPRIGHT = frozenset({"stop sign", "clock", "television", "laptop", "traffic lig
 """Classes whose text or order of parts would look wrong in a mirror."""
 
 
+_HEADWEAR = frozenset({"hat", "cap", "helmet"})
+"""Under these, the bald head and the grey bun that tell old people apart would not show."""
+
+
 @dataclass
 class Item:
     """One drawn object. `parts` are worn objects: (class, attributes, label in `labels`)."""
@@ -125,6 +129,8 @@ def make_person(
     """Draw one person in clothes of random colours; `extras` are further classes to wear."""
     row = catalogue()[name]
     look = int(rng.integers(len(row.looks))) if rng.random() < 0.5 else 0
+    if not _HEADWEAR.isdisjoint(extras):
+        look = 0
     tops = ["dress", "dress", "shirt", "jacket"] if name in ("woman", "girl") else ["shirt"] * 3
     if name in ("man", "boy"):
         tops = ["shirt", "shirt", "jacket"]

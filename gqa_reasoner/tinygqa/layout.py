@@ -12,7 +12,7 @@ from gqa_reasoner.tinygqa.catalogue import catalogue
 from gqa_reasoner.tinygqa.frequencies import FREQUENCY_CORRECTIONS
 from gqa_reasoner.tinygqa.items import Item, choose_ratio, make_item, make_person
 from gqa_reasoner.tinygqa.sprites import SpriteLibrary, Style
-from gqa_reasoner.tinygqa.stage import Group, Stage
+from gqa_reasoner.tinygqa.stage import LEAST_VISIBLE, Group, Stage
 
 __all__ = ["compose"]
 
@@ -36,6 +36,8 @@ _LEVELS = {
 """Heights on which objects stand, as shares of the height."""
 _SEATS = {"chair": 0.56, "bench": 0.56, "couch": 0.52, "bed": 0.46}
 _BACKS = {"horse": 0.42, "elephant": 0.2, "bicycle": 0.3, "motorcycle": 0.36, "skateboard": 0.3}
+_LEAST_CONTRAST = 75.0
+"""Least mean difference from the background, summed over red, green and blue (0 to 765)."""
 _LIFTED = frozenset({"umbrella", "balloon", "sunflower", "rose", "axe"})
 """Held at their lower end."""
 _KINDS = {
@@ -116,11 +118,40 @@ class Composer:
 
     def _add(self, kind: str, missing: int) -> None:
         group = getattr(self, f"_{kind}")(missing)
-        for _ in range(7):
+        for attempt in range(9):
             self._place(group, kind)
-            if self.stage.try_add(group):
+            least = 0.85 if attempt < 4 else LEAST_VISIBLE
+            if not self._stands_out(group.items[0]) or self._seems_to_bear(group):
+                continue
+            if self.stage.try_add(group, least):
                 self.used.extend((item.name, item.style) for item in group.items)
                 return
+
+    def _stands_out(self, item: Item) -> bool:
+        """Whether an item differs from the background around it in lightness or colour."""
+        box = (item.left, item.top, item.left + item.width, item.top + item.height)
+        around = np.asarray(self.background.image.crop(box).resize((8, 8)), dtype=np.float32)
+        pixels = np.asarray(item.image.convert("RGB").resize((24, 24)), dtype=np.float32)
+        weights = np.asarray(item.image.getchannel("A").resize((24, 24)), dtype=np.float32)
+        difference = np.abs(pixels - around.reshape(-1, 3).mean(axis=0)).sum(axis=2)
+        return float((difference * weights).sum() / weights.sum()) > _LEAST_CONTRAST
+
+    def _seems_to_bear(self, group: Group) -> bool:
+        """Whether a group's feet would end right on the top of furniture in front of it."""
+        for other in self.stage.groups:
+            back, front = sorted((group, other), key=lambda each: each.ground)
+            if back.behind:
+                continue
+            support, foot = front.items[0], back.items[0]
+            low = foot.top + foot.height
+            shared = min(foot.left + foot.width, support.left + support.width) - max(
+                foot.left, support.left
+            )
+            for share in _LEVELS.get(support.name, ()):
+                level = support.top + share * support.height
+                if level - 12 <= low <= level + 16 and shared > 0.3 * foot.width:
+                    return True
+        return False
 
     def _place(self, group: Group, kind: str) -> None:
         """Move a group to a random position that suits its kind."""
@@ -135,10 +166,12 @@ class Composer:
             y = int(self.rng.integers(3, max(floor - (bottom - top) + 8, 4)))
         elif kind == "water":
             first, last = self.background.water or (floor, HEIGHT)
-            low = max(first + 6, bottom - top + 2)
+            tall = bottom - top
+            low = max(first + (tall + 2 if tall < 50 else 6), tall + 2)
             base = int(self.rng.integers(low, max(last - 2, low + 1)))
             y, group.ground = base - (bottom - top), base
         else:
+            group.ground = max(group.ground, bottom - top + 2.0)
             y = round(group.ground) - (bottom - top)
         group.move(x - left, y - top)
 

@@ -20,7 +20,7 @@ from gqa_reasoner.tinygqa.relations import above, hides, left_of, near
 from gqa_reasoner.tinygqa.sprites import SpriteLibrary
 from gqa_reasoner.tinygqa.stage import LEAST_SIDE, Stage, paint
 
-__all__ = ["image_id", "jpeg_bytes", "render_scene"]
+__all__ = ["Plan", "image_id", "jpeg_bytes", "plan_scene", "render_scene"]
 
 _PLACE_SHARES = (0.15, 0.13, 0.11, 0.17, 0.14, 0.14, 0.11, 0.05)
 _LEAST_PART = 0.35
@@ -37,8 +37,33 @@ def _library(font: Path | None) -> SpriteLibrary:
     return SpriteLibrary(font)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A composed picture before it is painted, with its scene graph."""
+
+    scene: Scene
+    background: Background
+    items: Sequence[Item]
+    rng: np.random.Generator
+    """The picture's generator, as the composition left it."""
+
+    def paint(self) -> Image.Image:
+        """The picture; call it once, as it goes on with the generator."""
+        return _photograph(self.rng, paint(self.background.image, self.items), self.background)
+
+
 def render_scene(seed: int, index: int, font: Path | None = None) -> tuple[Image.Image, Scene]:
     """Draw picture `index` of `seed` and write down what it shows.
+
+    Raises:
+        InputError: the emoji font is missing.
+    """
+    plan = plan_scene(seed, index, font)
+    return plan.paint(), plan.scene
+
+
+def plan_scene(seed: int, index: int, font: Path | None = None) -> Plan:
+    """Compose picture `index` of `seed` without painting it.
 
     Raises:
         InputError: the emoji font is missing.
@@ -50,7 +75,7 @@ def render_scene(seed: int, index: int, font: Path | None = None) -> tuple[Image
     stage = compose(rng, library, background)
     items = stage.ordered()
     scene = describe(image_id(seed, index), background, stage, items)
-    return _photograph(rng, paint(background.image, items), background), scene
+    return Plan(scene, background, items, rng)
 
 
 def jpeg_bytes(seed: int, index: int, image: Image.Image) -> bytes:

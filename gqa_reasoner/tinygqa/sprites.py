@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gqa_reasoner.tinygqa.catalogue import ObjectClass, catalogue
+from gqa_reasoner.tinygqa.catalogue import MATERIAL_COLORS, ObjectClass, catalogue
 from gqa_reasoner.tinygqa.colors import apply_material, color_shares, recolor
 from gqa_reasoner.tinygqa.drawings import draw_object
 from gqa_reasoner.tinygqa.glyphs import GlyphFont, find_font
@@ -18,7 +18,7 @@ __all__ = ["NAMED_SHARE", "OWN_SHARE", "SpriteLibrary", "Style"]
 NAMED_SHARE = 0.36
 """Least share of the opaque pixels that a named colour must have; it must also be the largest."""
 OWN_SHARE = 0.5
-"""The same for a glyph that keeps its own colours: below it, no colour is asserted."""
+"""The same for a glyph that is not recoloured because it has the colour already."""
 
 
 @dataclass(frozen=True)
@@ -77,30 +77,16 @@ class SpriteLibrary:
         return recolor(base, style.color)
 
     def _verified(self, row: ObjectClass, look: int) -> list[Style]:
-        base = self.base(row.looks[look].glyph)
         found: list[Style] = []
-        if row.own_color:
-            shares = color_shares(base)
-            top = max(shares, key=lambda name: shares[name])
-            found.append(Style(look, top if shares[top] >= OWN_SHARE else None))
-        for color in row.colors:
-            style = Style(look, color)
-            if _shows(self._pixels(row, style), color, NAMED_SHARE):
-                found.append(style)
+        styles = [Style(look, color) for color in row.colors]
         for material in row.materials:
-            for color in _MATERIAL_COLORS[material]:
-                style = Style(look, color, material)
-                if color is None or _shows(self._pixels(row, style), color, NAMED_SHARE):
-                    found.append(style)
+            tints: tuple[str | None, ...] = MATERIAL_COLORS[material] or (None,)
+            styles += [Style(look, tint, material) for tint in tints]
+        for style in styles:
+            named = style.color
+            if named is None or _shows(self._pixels(row, style), named, NAMED_SHARE):
+                found.append(style)
         return found or [Style(look)]
-
-
-_MATERIAL_COLORS: dict[str, tuple[str | None, ...]] = {
-    "wood": ("brown",),
-    "metal": ("gray",),
-    "plastic": ("red", "blue", "green", "yellow", "white"),
-    "glass": (None,),
-}
 
 
 def _shows(pixels: np.ndarray, color: str, share: float) -> bool:

@@ -21,6 +21,7 @@ LEAST_VISIBLE = 0.52
 """Least visible share of an item; a group that hides more of another is placed elsewhere."""
 LEAST_MOUNT = 0.36
 """The same for what a person sits on or rides."""
+_MOUNTS = frozenset({"seat", "ridden"})
 LEAST_SIDE = 7
 """Least width and height of a visible box, in pixels."""
 
@@ -73,14 +74,15 @@ class Stage:
         """Items and worn objects on the stage."""
         return sum(1 + len(item.parts) for group in self.groups for item in group.items)
 
-    def try_add(self, group: Group) -> bool:
-        """Add a group unless it, or what stands already, would be hidden too much."""
+    def try_add(self, group: Group, least: float = LEAST_VISIBLE) -> bool:
+        """Add a group unless less than `least` of it, or of another, would stay visible."""
         self.groups.append(group)
         items = self.ordered()
         owners = owner_map(items)
         counts = np.bincount(owners.ravel() // 8, minlength=len(items) + 1)[1:]
         if all(
-            count >= _least(item) * item.area for count, item in zip(counts, items, strict=True)
+            count >= (LEAST_MOUNT if item.place in _MOUNTS else least) * item.area
+            for count, item in zip(counts, items, strict=True)
         ):
             return True
         self.groups.pop()
@@ -102,10 +104,6 @@ class Stage:
                 if found is not None:
                     result[number, label] = found
         return result
-
-
-def _least(item: Item) -> float:
-    return LEAST_MOUNT if item.place in ("seat", "ridden") else LEAST_VISIBLE
 
 
 def owner_map(items: Sequence[Item]) -> np.ndarray:
