@@ -46,13 +46,13 @@ class SmallResidualNetwork(nn.Module):
         stage_blocks: residual blocks of the four stages.
     """
 
-    strides = (8, 16, 32)
+    strides = (4, 8, 16, 32)
 
     def __init__(
         self, stem_channels: int, stage_channels: Sequence[int], stage_blocks: Sequence[int]
     ) -> None:
         super().__init__()
-        self.out_channels = tuple(stage_channels[1:])
+        self.out_channels = tuple(stage_channels)
         self.stem = nn.ModuleList(
             [
                 convolution(3, stem_channels, 3, 2),
@@ -76,7 +76,7 @@ class SmallResidualNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Normalized pictures (B, 3, H, W) -> maps of strides 8, 16 and 32."""
+        """Normalized pictures (B, 3, H, W) -> maps of strides 4, 8, 16 and 32."""
         x = pictures
         for layer in self.stem:
             x = torch.relu(layer(x))
@@ -84,4 +84,4 @@ class SmallResidualNetwork(nn.Module):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return maps[1:]
+        return maps

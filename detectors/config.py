@@ -39,16 +39,22 @@ class DetectorConfig:
     """Height and width in pixels of training pictures; others are scaled into this size."""
     pixel_mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
     pixel_std: tuple[float, float, float] = (58.4, 57.1, 57.4)
-    stem_channels: int = 24
-    stage_channels: tuple[int, ...] = (40, 80, 160, 256)
-    stage_blocks: tuple[int, ...] = (1, 2, 2, 1)
-    """Residual blocks of the stages of stride 4, 8, 16 and 32; the pyramid starts at stride 8."""
+    stem_channels: int = 16
+    stage_channels: tuple[int, ...] = (32, 64, 128, 256)
+    stage_blocks: tuple[int, ...] = (1, 2, 3, 1)
+    """Residual blocks of the stages of stride 4, 8, 16 and 32; regions are pooled
+    from all four levels of the pyramid, proposals come from the upper three."""
     pyramid_channels: int = 96
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((24.0, 34.0), (48.0, 68.0), (96.0, 136.0))
+    anchor_sizes: tuple[tuple[float, ...], ...] = (
+        (14.0, 22.0, 34.0),
+        (48.0, 64.0, 88.0),
+        (112.0, 144.0, 192.0),
+    )
+    """Of the levels of stride 8, 16 and 32."""
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    proposals_before_nms: int = 200
+    proposals_before_nms: int = 120
     """Per pyramid level."""
-    proposals_after_nms: int = 80
+    proposals_after_nms: int = 100
     proposal_nms_threshold: float = 0.7
     minimum_proposal_size: float = 4.0
     pooler_size: int = 7
@@ -60,7 +66,7 @@ class DetectorConfig:
     relation_size: int = 128
     score_threshold: float = 0.3
     box_nms_threshold: float = 0.5
-    duplicate_nms_threshold: float = 0.7
+    duplicate_nms_threshold: float = 0.8
     """Overlap above which the lower of two objects of different classes is dropped."""
     maximum_objects: int = 36
     attribute_threshold: float = 0.5

@@ -43,13 +43,13 @@ class RegionDetector:
 
     @classmethod
     def from_pretrained(
-        cls, path: Path | str | None = None, *, score_threshold: float | None = None
+        cls, path: Path | str | None = None, *, threshold: float | None = None
     ) -> RegionDetector:
         """Load `config.json` and `model.safetensors` from a folder.
 
         Args:
             path: the folder; None means the weights shipped with this package.
-            score_threshold: overrides the threshold of the configuration.
+            threshold: lowest score of an object; overrides the configuration.
 
         Raises:
             InputError: files missing or damaged, or tensors that do not fit the configuration
@@ -57,8 +57,8 @@ class RegionDetector:
         """
         folder = SHIPPED_WEIGHTS if path is None else Path(path)
         config = _read_config(folder / "config.json")
-        if score_threshold is not None:
-            config = replace(config, score_threshold=score_threshold)
+        if threshold is not None:
+            config = replace(config, score_threshold=threshold)
         model = build_detector(config)
         _load_weights(model, folder / "model.safetensors")
         return cls(model)

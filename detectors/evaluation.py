@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from detectors.boxes import box_iou
 from detectors.errors import InputError
+from detectors.relation_evaluation import INVERSES, relation_recall
 from detectors.scene import Scene
 
 __all__ = [
@@ -25,12 +25,11 @@ __all__ = [
     "evaluate_scenes",
     "fact_scores",
     "match_objects",
-    "relation_recall",
 ]
 
 
 def evaluate_scenes(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict[str, Any]:
-    """All figures below in one dictionary.
+    """All figures below, and relation recall both as published and under "each_once".
 
     Raises:
         InputError: the two lists do not hold the same pictures.
@@ -43,6 +42,7 @@ def evaluate_scenes(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict[
         **average_precision(truth, predicted),
         **attribute_scores(truth, predicted),
         **relation_recall(truth, predicted),
+        "each_once": relation_recall(truth, predicted, inverses=INVERSES),
         **fact_scores(truth, predicted),
     }
 
@@ -166,92 +166,6 @@ def attribute_scores(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dict
         "attribute_exact": exact / max(matched, 1),
         "matched_objects": matched,
     }
-
-
-def relation_recall(
-    truth: Sequence[Scene], predicted: Sequence[Scene], ks: Sequence[int] = (20, 50, 100)
-) -> dict[str, Any]:
-    """Scene-graph detection recall at K (Lu et al. 2016; Xu et al. 2017, "SGDet").
-
-    All (subject, predicate, object) triples of a picture are ranked by the product of both object
-    scores and the relation probability. A true triple is found when one of the K best has its
-    three names and overlaps both of its boxes by at least 0.5. Figures are means over pictures
-    that have relations. `relation_recall@K_ceiling` is what a perfect ranking could reach, since a
-    picture may have more than K relations.
-    """
-    hits: dict[int, list[float]] = {k: [] for k in ks}
-    ceiling: dict[int, list[float]] = {k: [] for k in ks}
-    found_by: Counter[str] = Counter()
-    total_by: Counter[str] = Counter()
-    for scene, guess in zip(truth, predicted, strict=True):
-        wanted = {(r.subject, r.predicate, r.object) for r in scene.relations}
-        if not wanted:
-            continue
-        ranked = _ranked_triples(guess, max(ks))
-        place = scene.index()
-        overlaps = box_iou(torch.from_numpy(scene.boxes()), torch.from_numpy(guess.boxes())).numpy()
-        ranks = []
-        for subject, predicate, target in sorted(wanted):
-            rank = _rank_of(
-                scene, guess, ranked, overlaps, place[subject], predicate, place[target]
-            )
-            ranks.append(rank)
-            total_by[predicate] += 1
-            found_by[predicate] += rank < 50
-        for k in ks:
-            hits[k].append(float(np.mean([rank < k for rank in ranks])))
-            ceiling[k].append(min(k / len(wanted), 1.0))
-    result: dict[str, Any] = {}
-    for k in ks:
-        result[f"relation_recall@{k}"] = float(np.mean(hits[k])) if hits[k] else None
-        result[f"relation_recall@{k}_ceiling"] = float(np.mean(ceiling[k])) if ceiling[k] else None
-    result["relation_recall@50_by_predicate"] = {
-        name: round(found_by[name] / count, 4) for name, count in sorted(total_by.items())
-    }
-    return result
-
-
-def _ranked_triples(guess: Scene, count: int) -> list[tuple[int, str, int]]:
-    """The best (subject, predicate, object) of a scene: from its dense array, else its list."""
-    scores = np.array([item.score for item in guess.objects], dtype=np.float64)
-    if guess.relation_probabilities is None:
-        place = guess.index()
-        triples = [
-            (-r.score * scores[place[r.subject]] * scores[place[r.object]], r)
-            for r in guess.relations
-        ]
-        triples.sort(key=lambda pair: pair[0])
-        return [(place[r.subject], r.predicate, place[r.object]) for _, r in triples[:count]]
-    joint = guess.relation_probabilities * scores[:, None, None] * scores[None, :, None]
-    order = np.argsort(-joint, axis=None, kind="stable")[:count]
-    names = guess.vocabulary.predicates
-    return [
-        (int(i), names[int(r)], int(j))
-        for i, j, r in zip(*np.unravel_index(order, joint.shape), strict=True)
-    ]
-
-
-def _rank_of(
-    scene: Scene,
-    guess: Scene,
-    ranked: Sequence[tuple[int, str, int]],
-    overlaps: np.ndarray,
-    subject: int,
-    predicate: str,
-    target: int,
-) -> int:
-    """Position of the first ranked triple that finds the true one; a large number if none."""
-    subject_name, target_name = scene.objects[subject].name, scene.objects[target].name
-    for rank, (i, name, j) in enumerate(ranked):
-        if (
-            name == predicate
-            and overlaps[subject, i] >= 0.5
-            and overlaps[target, j] >= 0.5
-            and guess.objects[i].name == subject_name
-            and guess.objects[j].name == target_name
-        ):
-            return rank
-    return 1 << 30
 
 
 def fact_scores(truth: Sequence[Scene], predicted: Sequence[Scene]) -> Mapping[str, float]:

@@ -154,7 +154,7 @@ class FasterRCNN(nn.Module):
         """All weighted losses of a batch of pictures (B, 3, H, W) of 0..255."""
         size = (pictures.shape[2], pictures.shape[3])
         levels, facts = self._levels(pictures)
-        raw = self.proposals(levels)
+        raw = self.proposals(levels[1:])
         losses = self.proposals.losses(raw, targets.boxes, targets.mask, generator)
         boxes, _ = self.proposals.propose(raw, [size] * pictures.shape[0])
         sample = sample_regions(
@@ -222,7 +222,7 @@ class FasterRCNN(nn.Module):
             sizes: (height, width) of each picture without padding.
         """
         levels, facts = self._levels(pictures)
-        boxes, _ = self.proposals.propose(self.proposals(levels), sizes)
+        boxes, _ = self.proposals.propose(self.proposals(levels[1:]), sizes)
         padded, _ = _pad(boxes)
         logits, deltas = self.predictor(self.box_head(self.pooler(levels, padded)))
         probabilities = (logits / self.config.class_temperature).softmax(dim=-1)
@@ -321,7 +321,7 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
         config.stem_channels, config.stage_channels, config.stage_blocks
     )
     anchors = AnchorGenerator(
-        config.anchor_sizes, config.anchor_ratios, backbone.strides, offset=0.5
+        config.anchor_sizes, config.anchor_ratios, backbone.strides[1:], offset=0.5
     )
     settings = ProposalSettings(
         before_nms=config.proposals_before_nms,
@@ -333,7 +333,7 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
     model = FasterRCNN(
         config,
         backbone,
-        FeaturePyramid(backbone.out_channels, channels),
+        FeaturePyramid(backbone.out_channels, channels, plain_levels=1),
         ProposalNetwork(channels, anchors, settings),
         PyramidPooler(
             config.pooler_size,

@@ -16,13 +16,22 @@ class FeaturePyramid(nn.Module):
     Args:
         in_channels: channels of the backbone maps, finest first.
         out_channels: channels of every pyramid level.
+        plain_levels: this many of the finest levels go without the output convolution, which is
+            most of the cost of a pyramid that starts at stride 4.
     """
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], out_channels: int, plain_levels: int = 0
+    ) -> None:
         super().__init__()
         self.lateral = nn.ModuleList([nn.Conv2d(c, out_channels, 1) for c in in_channels])
         self.output = nn.ModuleList(
-            [nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in in_channels]
+            [
+                nn.Identity()
+                if level < plain_levels
+                else nn.Conv2d(out_channels, out_channels, 3, padding=1)
+                for level in range(len(in_channels))
+            ]
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -58,7 +58,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, *, backend: Backend = "
         return compiled.nms(boxes, scores, threshold)
     order = torch.argsort(scores, descending=True, stable=True)
     kept: list[Tensor] = []
-    block_size = 64
+    block_size = 64 if boxes.shape[0] > _NMS_BLOCK else _NMS_BLOCK
     while order.numel():
         block, rest = order[:block_size], order[block_size:]
         block_size = _NMS_BLOCK

@@ -60,21 +60,27 @@ class PyramidPooler(nn.Module):
     def forward(self, levels: Sequence[Tensor], boxes: Tensor) -> Tensor:
         """Levels (B, C, h, w) and boxes (B, R, 4) -> (B, R, P, P, C)."""
         assigned = self.assign(boxes)
-        pooled: Tensor | None = None
+        batch, count = assigned.shape
+        size, channels = self.output_size, levels[0].shape[1]
+        pooled = levels[0].new_zeros(batch * count, size, size, channels)
+        first_row = torch.arange(batch)[:, None] * count
         for position, (level, stride) in enumerate(zip(levels, self.strides, strict=True)):
+            member = assigned == position
+            most = int(member.sum(dim=1).max()) if count else 0
+            if most == 0:
+                continue
+            index = member.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
             part = roi_align_grouped(
                 level,
-                boxes,
-                (self.output_size, self.output_size),
+                boxes.gather(1, index[..., None].expand(-1, -1, 4)),
+                (size, size),
                 spatial_scale=1 / stride,
                 sampling_ratio=self.sampling_ratio,
                 aligned=self.aligned,
-                weight=(assigned == position).to(boxes.dtype),
+                weight=member.gather(1, index).to(boxes.dtype),
             )
-            pooled = part if pooled is None else pooled + part
-        if pooled is None:
-            raise ValueError("PyramidPooler: expected at least one level, got none")
-        return pooled
+            pooled = pooled.index_add(0, (first_row + index).flatten(), part.flatten(0, 1))
+        return pooled.view(batch, count, size, size, channels)
 
 
 class BoxHead(nn.Module):

@@ -55,6 +55,8 @@ def summary(scores: dict[str, Any]) -> str:
     """The figures that matter most, in one line."""
     keys = ("AP50", "AP", "attribute_accuracy", "attribute_exact", "relation_recall@50")
     shown = [f"{key} {scores[key]:.4f}" for key in keys if scores.get(key) is not None]
+    once = scores.get("each_once", {}).get("relation_recall@50")
+    shown += [f"each once {once:.4f}"] if once is not None else []
     shown += [f"{key} {scores[key]:.4f}" for key in scores if key.startswith("fact_")]
     return " ".join(shown)
 

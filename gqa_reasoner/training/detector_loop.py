@@ -34,7 +34,7 @@ CHECKPOINT = "checkpoint.pt"
 class DetectorTrainingConfig:
     """Everything that shapes a training run besides data and seed."""
 
-    steps: int = 4000
+    steps: int = 6000
     batch_size: int = 16
     learning_rate: float = 2e-3
     warmup_steps: int = 200
@@ -316,4 +316,4 @@ def _optimizer(model: FasterRCNN, config: DetectorTrainingConfig) -> torch.optim
         {"params": weights, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

@@ -1,0 +1,140 @@
+"""`gqa-reasoner train --stage parser`: lexicon and weights from (question, program) pairs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gqa_reasoner.program.parser import ProgramParser
+from gqa_reasoner.program.parsing.learning import Example, Learner
+from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
+from gqa_reasoner.program.steps import Program
+from knowledge.ontology import Ontology
+
+__all__ = ["add_arguments", "read_examples", "run", "train"]
+
+EPOCHS = 6
+ALIGN_BEFORE = (0, 2)
+"""Epochs before which the lexicon is counted afresh."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the parser stage."""
+    add = parser.add_argument
+    add("--questions", type=Path, nargs="+", required=True, metavar="Q", help="GQA question files")
+    add(
+        "--generated",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="Q",
+        help="question files of the question engine; they count less, see --generated-weight",
+    )
+    add("--generated-weight", type=float, default=0.3, metavar="W")
+    add("--generated-limit", type=int, default=2000, metavar="N", help="pairs per file at most")
+    add("--output", type=Path, required=True, metavar="DIR", help="weights and training state")
+    add("--epochs", type=int, default=EPOCHS)
+    add("--seed", type=int, default=0)
+    add("--ontology", type=Path, metavar="FILE", help="default: the shipped one")
+    add("--resume", action="store_true", help="go on from OUTPUT's state, if there is one")
+    add(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="measure by K-fold cross-validation, split by picture, instead of writing weights",
+    )
+
+
+def read_examples(paths: Iterable[Path], weight: float = 1.0, limit: int | None = None) -> Any:
+    """(records, examples) of all questions with programs in the files, in file order."""
+    from gqa_reasoner.data.questions import iterate_questions
+
+    records, examples = [], []
+    for path in paths:
+        taken = 0
+        for record in iterate_questions(path):
+            if not record.semantic or (limit is not None and taken >= limit):
+                continue
+            taken += 1
+            program = Program.from_semantic(record.semantic).without_object_ids()
+            draft = tuple((s.operation, s.argument, s.dependencies) for s in program.steps)
+            records.append(record)
+            examples.append(Example(record.question, draft, weight))
+    return records, examples
+
+
+def train(
+    examples: Sequence[Example],
+    vocabulary: OntologyVocabulary,
+    *,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    state: Path | None = None,
+    resume: bool = False,
+) -> Learner:
+    """Learn from examples; with `state`, leave a checkpoint after every epoch.
+
+    Deterministic: each epoch's order comes from (seed, epoch) alone.
+    """
+    import numpy as np
+
+    learner = Learner(vocabulary)
+    first = learner.load_state(state, examples) if resume and state and state.exists() else 0
+    for epoch in range(first, epochs):
+        if epoch in ALIGN_BEFORE:
+            found = learner.align(examples)
+            print(f"aligned {found} of {len(examples)} pairs", file=sys.stderr)
+        loss = learner.epoch(examples, np.random.default_rng([seed, epoch]))
+        print(f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}", file=sys.stderr)
+        if state is not None:
+            learner.save_state(state, examples, epoch + 1)
+    return learner
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, or cross-validate with `--folds`."""
+    ontology = Ontology.load(arguments.ontology) if arguments.ontology else Ontology.default()
+    vocabulary = OntologyVocabulary(ontology)
+    records, examples = read_examples(arguments.questions)
+    _, generated = read_examples(
+        arguments.generated, arguments.generated_weight, arguments.generated_limit
+    )
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    if arguments.folds:
+        from gqa_reasoner.training.parser_evaluation import cross_validate, format_table
+
+        report = cross_validate(
+            records,
+            examples,
+            generated,
+            vocabulary,
+            folds=arguments.folds,
+            epochs=arguments.epochs,
+            seed=arguments.seed,
+        )
+        (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
+        print(format_table(report))
+        return 0
+    learner = train(
+        [*examples, *generated],
+        vocabulary,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        state=arguments.output / "state.json",
+        resume=arguments.resume,
+    )
+    parser = ProgramParser(learner.lexicon, learner.averaged(), vocabulary)
+    parser.save(
+        arguments.output,
+        {
+            "records": len(examples),
+            "generated": len(generated),
+            "epochs": arguments.epochs,
+            "seed": arguments.seed,
+        },
+    )
+    return 0
