@@ -175,9 +175,7 @@ class Bench:
         return picture(self.rng, bare=bare)
 
     @staticmethod
-    def mark_slots(
-        slots: dict[str, str], names: tuple[str, ...], object_id: str
-    ) -> dict[str, str]:
+    def mark_slots(slots: dict[str, str], names: tuple[str, ...], object_id: str) -> dict[str, str]:
         """The slots with some of them marked as naming an object."""
         from gqa_reasoner.questions.english import mark
 

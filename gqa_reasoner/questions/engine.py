@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 from gqa_reasoner.data.questions import Question
 from gqa_reasoner.questions.balance import Balance
 from gqa_reasoner.questions.bench import Bench
+from gqa_reasoner.questions.checking import ProgramCheck
 from gqa_reasoner.questions.choices import ChoiceTables
 from gqa_reasoner.questions.draft import Draft
 from gqa_reasoner.questions.english import sentence, unmark
 from gqa_reasoner.questions.families import FAMILIES, Family
+from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
+from gqa_reasoner.questions.knowledge_questions import knowledge_families
 from gqa_reasoner.questions.lexicon import Lexicon
 from gqa_reasoner.questions.links import link
 from gqa_reasoner.questions.statistics import Statistics
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
 
-__all__ = ["Check", "Engine", "QuestionSet", "generate"]
+__all__ = ["Check", "Engine", "QuestionSet", "generate", "knowledge_parts"]
 
 _SAMPLE_SCENES = 250
 _SAMPLE_DRAFTS = 40
@@ -232,6 +235,17 @@ def semantic_string(draft: Draft) -> str:
     return "->".join(parts)
 
 
+def knowledge_parts(
+    ontology: Ontology, store: TripleStore | None
+) -> tuple[ProgramCheck, tuple[Family, ...]]:
+    """The check by execution and the families, with those on knowledge where there is a store."""
+    if store is None:
+        return ProgramCheck(ontology), FAMILIES
+    facts = KnowledgeFacts(store, Lexicon(ontology))
+    check = ProgramCheck(ontology, triples=lambda *triple: facts.holds(triple[0], triple[1:]))
+    return check, (*FAMILIES, *knowledge_families(facts))
+
+
 def generate(
     scenes: Iterable[Scene],
     ontology: Ontology,
@@ -240,7 +254,7 @@ def generate(
     per_scene: int = 20,
     store: TripleStore | None = None,
     balanced: bool = True,
-    check: Check | None = None,
+    checked: bool = True,
 ) -> QuestionSet:
     """Questions and choices for scene graphs.
 
@@ -251,12 +265,18 @@ def generate(
         per_scene: questions wanted per scene; small scenes give fewer.
         store: triples, for the knowledge questions; none without it.
         balanced: balance answers.
-        check: as in `Engine`.
+        checked: execute every program and drop questions that it does not answer as meant.
     """
     if iter(scenes) is scenes:
         scenes = list(scenes)
-    families = FAMILIES
-    engine = Engine(ontology, seed=seed, check=check, families=families, balanced=balanced)
+    check, families = knowledge_parts(ontology, store)
+    engine = Engine(
+        ontology,
+        seed=seed,
+        check=check if checked else None,
+        families=families,
+        balanced=balanced,
+    )
     engine.count(scenes)
     result = QuestionSet()
     for scene in scenes:
@@ -265,5 +285,3 @@ def generate(
             result.choices[question.id] = choices
     result.rejected = engine.rejected
     return result
-
-

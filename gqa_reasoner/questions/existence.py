@@ -62,9 +62,7 @@ def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
     question = bench.word(family, slots)
     for _ in range(12):
         starts = question.startswith(("Are there",))
-        if is_mass(one) and (starts or question.startswith("Do you see \x02")):
-            question = bench.word(family, slots)
-        elif is_plural(one) and question.startswith("Is there"):
+        if (is_mass(one) and (starts or question.startswith("Do you see \x02"))) or (is_plural(one) and question.startswith("Is there")):
             question = bench.word(family, slots)
         else:
             return question
@@ -329,9 +327,7 @@ def exist_both(bench: Bench) -> Draft | None:
     many = bench.rng.random() < 0.5
     key = "many" if many else "aone"
     slots["x"], slots["y"] = (
-        (both[0][key], both[1][key])
-        if bench.rng.random() < 0.5
-        else (both[1][key], both[0][key])
+        (both[0][key], both[1][key]) if bench.rng.random() < 0.5 else (both[1][key], both[0][key])
     )
     if "any " in slots["x"] + slots["y"]:
         slots["x"], slots["y"] = slots["x"].replace("any ", ""), slots["y"].replace("any ", "")
@@ -412,6 +408,8 @@ def exist_attribute_either(bench: Bench) -> Draft | None:
         value = other
     absent = bench.absent_name(name)
     if absent is None or absent == name or name in ("person", "people"):
+        return None
+    if bench.lexicon.is_person(absent) != bench.lexicon.is_person(name):
         return None
     if bench.strict and len(view.select(name)) != 1:
         return None

@@ -58,8 +58,7 @@ ASKABLE_CATEGORIES = (
 """Categories that a question may name ("What kind of furniture ...")."""
 
 REFERENCE_CATEGORIES = frozenset(
-    "animal vehicle furniture clothing food fruit vegetable device appliance bird toy dessert drink "
-    "tool bag container utensil watercraft aircraft instrument person building".split()
+    ["animal", "vehicle", "furniture", "clothing", "food", "fruit", "vegetable", "device", "appliance", "bird", "toy", "dessert", "drink", "tool", "bag", "container", "utensil", "watercraft", "aircraft", "instrument", "person", "building"]
 ) | {"cooking utensil", "baked good", "musical instrument"}
 
 _COUNTED = {
@@ -157,7 +156,7 @@ TYPE_QUESTIONS = {
 
 _PARTS = frozenset(("body part", "part", "vehicle part"))
 _BACKDROPS = frozenset(
-    "sky ground floor wall ceiling ocean sea air background water grass land horizon".split()
+    ["sky", "ground", "floor", "wall", "ceiling", "ocean", "sea", "air", "background", "water", "grass", "land", "horizon"]
 )
 _NEAR: tuple[tuple[str, ...], ...] = (
     ("small", "little", "tiny"),
@@ -180,7 +179,7 @@ _NEAR: tuple[tuple[str, ...], ...] = (
 _CLOSED_TYPES: dict[str, frozenset[str]] = {
     kind: frozenset(values.split(","))
     for kind, values in {
-        "age": "young,old,little",
+        "age": "young,old",
         "height": "tall,short",
         "length": "long,short",
         "width": "wide,narrow",
@@ -212,13 +211,17 @@ _CLOSED_TYPES: dict[str, frozenset[str]] = {
 """The types of which GQA's programs know few values; "bright" is asked without a type there."""
 
 _OPEN_TYPES = frozenset(
-    "color material shape pattern flavor company sport event liquid race weather".split()
+    ["color", "material", "shape", "pattern", "flavor", "company", "sport", "event", "liquid", "race", "weather"]
 )
 _UNTYPED_IN_GQA = frozenset(("bright", "dull", "parked", "open", "closed", "full", "empty"))
 _PERSON_HEIGHT = ("person", "plant", "building", "animal", "tree", "furniture", "grass")
 _NO_PERSON_TYPES = frozenset(("material", "pattern", "tone", "shape", "cleanliness"))
 _MATERIAL_ADJECTIVES = {"wood": "wooden", "metal": "metallic", "wool": "woolen", "gold": "golden"}
-_ADJECTIVE_SYNONYMS = {"small": ("little",), "large": ("big",), "sitting": ("sitting down", "sitting-down")}
+_ADJECTIVE_SYNONYMS = {
+    "small": ("little",),
+    "large": ("big",),
+    "sitting": ("sitting down", "sitting-down"),
+}
 _NEVER_BEFORE_NOUN = frozenset(("on", "off", "looking down", "looking up", "having meeting"))
 _POSITIONS = {"left": "hposition", "right": "hposition", "top": "vposition", "bottom": "vposition"}
 

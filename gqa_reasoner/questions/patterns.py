@@ -493,26 +493,33 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     # ---------------------------------------------------------------- knowledge
     "knowledgeName": (
         "[What|Which] {one}{pic} {knows}?",
-        "What is the {one}{pic} that {knows}?",
-        "What {one} {knows}?",
+        "[What|Which] [kind|type] of {kind}{pic} {knows_one}?",
+        "What {is} the {one}{pic} that {knows}?",
         "What is the name of the {one} that {knows}?",
-        "Which of the {many} {knows}?",
+        "Which of the {many}{pic} {knows_one}?",
     ),
-    "knowledgeColor": (
-        "What {noun} {is} the {one} that {knows}?",
-        "What is the {noun} of the {one} that {knows}?",
+    "knowledgeWhat": (
+        "[What|Which] {one}{pic} {knows}?",
+        "What{pic} {knows}?",
+        "What is the {one}{pic} that {knows}?",
+        "What is the name of the {one} that {knows}?",
+        "Which of the {many}{pic} {knows}?",
+    ),
+    "knowledgeAttribute": (
         "[What|Which] {noun} {is} the {one}{pic} that {knows}?",
+        "What is the {noun} of the {one}{pic} that {knows}?",
+        "What {noun} {does} the {one} that {knows} have?",
     ),
     "knowledgeExist": (
-        "Is there {aone} that {knows}{pic}?",
-        "Are there any {many} that {know}{pic}?",
+        "Is there {aone}{pic} that {knows}?",
+        "Are there any {many}{pic} that {know}?",
         "Do you see {aone} that {knows}?",
         "Does the [picture|image|photo] show {aone} that {knows}?",
-        "Is there anything that {knows}?",
     ),
     "knowledgeRelate": (
-        "What is the {one} {tail} {ref} that {knows}?",
+        "What {is} the {one} {tail} {ref} that {knows}?",
         "Which {one} {tail} {ref} {knows}?",
+        "What is the name of the {one} {tail} {ref} that {knows}?",
     ),
     "knowledgeVerify": ("{knows_question}?",),
 }

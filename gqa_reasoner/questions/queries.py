@@ -159,6 +159,7 @@ def category_words(bench: Bench, category: str, plural: bool) -> dict[str, str]:
         "kind": kind,
         "is": "are" if plural else "is",
         "has": "have" if plural else "has",
+        "does": "do" if plural else "does",
         "aone": with_article(one),
     }
 

@@ -27,8 +27,8 @@ __all__ = ["PICTURES", "Referrer", "location_phrase", "picture", "relation_tail"
 
 PICTURES = ("picture", "image", "photo", "photograph", "scene")
 _SIDES = ("picture", "image", "photo")
-_FEMALE = frozenset("woman girl lady mother mom bride waitress".split())
-_MALE = frozenset("man boy guy gentleman father dad groom waiter".split())
+_FEMALE = frozenset(["woman", "girl", "lady", "mother", "mom", "bride", "waitress"])
+_MALE = frozenset(["man", "boy", "guy", "gentleman", "father", "dad", "groom", "waiter"])
 _BARE_INNER = frozenset(("wearing", "holding", "riding", "using", "carrying", "eating"))
 _OWNED = frozenset(("of",))
 
@@ -223,7 +223,9 @@ class Referrer:
 
     def _plain(self, place: int, noun: str, program: str) -> Reference:
         identity = self.view.ids[place]
-        reference = self._finish(place, noun, "", "", [("select", f"{program} ({identity})")], set())
+        reference = self._finish(
+            place, noun, "", "", [("select", f"{program} ({identity})")], set()
+        )
         draw = self.rng.random()
         if draw < 0.05:
             pair = ("these", "those") if reference.plural else ("this", "that")
@@ -556,7 +558,5 @@ def strand(predicate: str, rng: random.Random, quirks: bool) -> str:
 
 _UNTYPED_NEGATIONS = frozenset(("old", "short"))
 _COMMON_VALUES = frozenset(
-    "small large young old white black red blue green brown yellow open closed happy sad male female "
-    "tall short long narrow wide clean dirty round rectangular full empty dry wet sitting standing "
-    "walking".split()
+    ["small", "large", "young", "old", "white", "black", "red", "blue", "green", "brown", "yellow", "open", "closed", "happy", "sad", "male", "female", "tall", "short", "long", "narrow", "wide", "clean", "dirty", "round", "rectangular", "full", "empty", "dry", "wet", "sitting", "standing", "walking"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gqa_reasoner.program.predicates import answer_word
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, chain
 from gqa_reasoner.questions.english import is_plural, with_article
@@ -46,9 +47,7 @@ def verify_relation(bench: Bench) -> Draft | None:
     asked = None
     table = bench.statistics.objects_of.get((view.names[place], predicate))
     if table is not None and rng.random() < 0.75:
-        asked = bench.statistics.draw(
-            table, ("object", view.names[place], predicate), rng
-        )
+        asked = bench.statistics.draw(table, ("object", view.names[place], predicate), rng)
     if asked is None or bench.present(asked):
         asked = bench.absent_name(view.names[other])
     if asked is None or bench.present(asked):
@@ -59,9 +58,7 @@ def verify_relation(bench: Bench) -> Draft | None:
     surfaces = bench.lexicon.surfaces(asked)
     word = rng.choice(surfaces) if surfaces and rng.random() < 0.15 else asked
     question = _word(bench, reference, predicate, with_article(word))
-    full = (
-        f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
-    )
+    full = f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
     return _draft(
         bench, place, other, predicate, question, full, "relVerifyCo", "no", reference,
         chain([*reference.steps, ("verify rel", f"{asked},{predicate},o (-)")]),
@@ -116,9 +113,7 @@ def _verify_opposite(bench: Bench, place: int, predicate: str, other: int) -> Dr
         return None
     name, identity = view.names[place], view.ids[place]
     question = _word(bench, subject, asked, object_form(target))
-    full = (
-        f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
-    )
+    full = f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
     fact: Fact = ("relation", identity, predicate, view.ids[other])
     return _draft(
         bench, other, place, asked, question, full, "relVerifyCr", "no", target,
@@ -188,9 +183,7 @@ def choose_relation(bench: Bench) -> Draft | None:
     slots.update(subject=subject.text, first=first, second=second, ref=object_form(target))
     question = bench.word("relChooser", slots)
     fact: Fact = ("relation", identity, predicate, view.ids[other])
-    answer = predicate.removeprefix("to the ").removesuffix(" of")
-    if predicate == "in front of":
-        answer = "in front of"
+    answer = answer_word(predicate)
     argument = f"{name},{predicate}|{wrong},s ({identity})"
     return Draft(
         question=question,
@@ -204,8 +197,7 @@ def choose_relation(bench: Bench) -> Draft | None:
         local_group=f"13-{view.names[other]}_{name}",
         needs=frozenset((fact,)),
         reveals=frozenset({fact} | subject.facts | target.facts),
-        valid=(answer, wrong.removeprefix("to the ").removesuffix(" of")
-               if wrong != "in front of" else wrong),
+        valid=(answer, answer_word(wrong)),
         scope=("alternatives",),
         pattern=bench.used,
     )  # fmt: skip

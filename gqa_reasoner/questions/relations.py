@@ -168,8 +168,10 @@ def ask_object(bench: Bench) -> Draft | None:
         category = rng.choice(categories)
     elif person:
         category = "person"
-    elif predicate in _PLACE_PREDICATES and rng.random() < 0.6 and (
-        "place" in bench.lexicon.categories(name) or not bench.strict
+    elif (
+        predicate in _PLACE_PREDICATES
+        and rng.random() < 0.6
+        and ("place" in bench.lexicon.categories(name) or not bench.strict)
     ):
         category = "place"
     elif bench.lexicon.is_animal(name) and rng.random() < 0.3:
@@ -240,6 +242,7 @@ def _word_object(
         named = category_words(bench, category, plural)
         named["isone"] = named.pop("is")
         named.pop("has")
+        named.pop("does")
         named.pop("aone")
         slots.update(bench.mark_slots(named, ("one", "kind"), bench.view.ids[place]))
         use_verb = base is not None and rng.random() < 0.5

@@ -18,6 +18,8 @@ from detectors.scene import Relation, Scene, SceneObject
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.english import unmark
 from gqa_reasoner.questions.families import FAMILIES
+from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
+from gqa_reasoner.questions.knowledge_questions import knowledge_families
 from gqa_reasoner.questions.lexicon import ASKABLE_CATEGORIES, OPPOSITES, Lexicon
 from gqa_reasoner.questions.statistics import Statistics
 from gqa_reasoner.questions.view import SceneView
@@ -25,6 +27,7 @@ from gqa_reasoner.questions.view import SceneView
 if TYPE_CHECKING:
     from gqa_reasoner.program.steps import Program
     from knowledge.ontology import Ontology
+    from knowledge.store import TripleStore
 
 __all__ = ["PREDICATES", "Vocabulary", "question_program_pairs"]
 
@@ -82,21 +85,14 @@ _CATEGORY_WEIGHTS = {
     "baked good": 8.0, "cooking utensil": 8.0, "meat": 8.0, "watercraft": 8.0, "bag": 8.0,
     "drink": 8.0, "toy": 8.0, "fast food": 8.0,
 }  # fmt: skip
-_COMMON_NAMES = (
-    "window tree wall shirt building sign pole table chair fence grass street plate pants hat "
-    "sidewalk door floor sky road car bench trees hair jacket shoes ground bag flowers umbrella "
-    "clouds lamp pillow mirror bottle bowl cup glass cabinet helmet field water sand beach towel "
-    "curtains bed couch rug picture bus train truck motorcycle bike boat racket ball skateboard "
-    "surfboard kite pizza cake sandwich phone laptop keyboard television counter sink toilet "
-    "shorts jeans glasses gloves sneakers tie leaves mountain mountains snow rock rocks bushes "
-    "plant box basket shelf desk clock lid wheel wheels tire leaf flag tower house roof horse cow "
-    "sheep elephant giraffe zebra dog cat bird bear people players dolls papers scissors pens"
-).split()
+_COMMON_NAMES = ["window", "tree", "wall", "shirt", "building", "sign", "pole", "table", "chair", "fence", "grass", "street", "plate", "pants", "hat", "sidewalk", "door", "floor", "sky", "road", "car", "bench", "trees", "hair", "jacket", "shoes", "ground", "bag", "flowers", "umbrella", "clouds", "lamp", "pillow", "mirror", "bottle", "bowl", "cup", "glass", "cabinet", "helmet", "field", "water", "sand", "beach", "towel", "curtains", "bed", "couch", "rug", "picture", "bus", "train", "truck", "motorcycle", "bike", "boat", "racket", "ball", "skateboard", "surfboard", "kite", "pizza", "cake", "sandwich", "phone", "laptop", "keyboard", "television", "counter", "sink", "toilet", "shorts", "jeans", "glasses", "gloves", "sneakers", "tie", "leaves", "mountain", "mountains", "snow", "rock", "rocks", "bushes", "plant", "box", "basket", "shelf", "desk", "clock", "lid", "wheel", "wheels", "tire", "leaf", "flag", "tower", "house", "roof", "horse", "cow", "sheep", "elephant", "giraffe", "zebra", "dog", "cat", "bird", "bear", "people", "players", "dolls", "papers", "scissors", "pens"]
 _COMMON_VALUES = {
     "material": "wood wood wood wood metal metal metal plastic plastic glass leather concrete "
-    "brick stone cloth cotton denim porcelain stainless steel".replace("stainless steel", "").split(),
-    "shape": "round rectangular square round rectangular".split(),
-    "pattern": "striped striped checkered".split(),
+    "brick stone cloth cotton denim porcelain stainless steel".replace(
+        "stainless steel", ""
+    ).split(),
+    "shape": ["round", "rectangular", "square", "round", "rectangular"],
+    "pattern": ["striped", "striped", "checkered"],
     "race": ["asian", "caucasian"],
 }
 _WEATHER = ("cloudy", "sunny", "rainy", "clear", "foggy", "stormy", "overcast", "partly cloudy")
@@ -259,6 +255,7 @@ def question_program_pairs(
     vocabulary: Vocabulary | None = None,
     quirks: bool = True,
     weights: Mapping[str, float] | None = None,
+    store: TripleStore | None = None,
 ) -> Iterator[tuple[str, Program]]:
     """Questions with their programs (no object ids), for training a parser.
 
@@ -269,6 +266,7 @@ def question_program_pairs(
         vocabulary: further words, such as those of the graphs that the parser is for.
         quirks: also GQA's slips of grammar.
         weights: attempts per family by `Family.name`, instead of the built-in mix.
+        store: triples whose tails the knowledge questions ask for; without it there are none.
 
     Yields:
         (question, program) in the conventions of GQA's `semantic`.
@@ -281,10 +279,13 @@ def question_program_pairs(
     statistics = Statistics()
     for number in range(300):
         statistics.add(SceneView(world.scene(number, rng), lexicon))
-    table = {family.name: family.training_weight for family in FAMILIES}
+    families = FAMILIES
+    if store is not None:
+        families = (*families, *knowledge_families(KnowledgeFacts(store, lexicon)))
+    table = {family.name: family.training_weight for family in families}
     table.update(weights or {})
     chooser = _Chooser(table)
-    makers = {family.name: family.make for family in FAMILIES}
+    makers = {family.name: family.make for family in families}
     made = number = 0
     while made < count:
         view = SceneView(world.scene(number, rng), lexicon)

@@ -75,7 +75,7 @@ def ask_scene(bench: Bench) -> Draft | None:
     if found is None:
         return None
     key, value = found
-    if key == "place" and value in _ROOMS and bench.rng.random() < 0.5:
+    if not bench.strict and key == "place" and value in _ROOMS and bench.rng.random() < 0.5:
         key = "room"
     question = bench.word(key, {"inpic": bench.slots_picture(0.0), "pic": bench.slots_picture()})
     detailed = "weather" if key == "weather" else "place"
