@@ -60,7 +60,7 @@ class Draft:
     valid: tuple[str, ...] = ()
     """Answers of the asked type, beyond those that the statistics know."""
     scope: tuple[str, ...] = ()
-    """What the plausible answers are looked up by: ("attribute", name, type), ("name", category)."""
+    """What plausible answers are looked up by: ("attribute", name, type), ("name", category)."""
     pattern: str = ""
     """The template that worded it, `family/number`."""
     extra: dict[str, Any] = field(default_factory=dict)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from gqa_reasoner.questions.wordlists import words
+
 __all__ = [
     "article",
     "base_verb",
@@ -27,10 +29,23 @@ __all__ = [
 ]
 
 _SINGULAR_S = frozenset(
-    ["bus", "glass", "grass", "dress", "cactus", "octopus", "tennis", "canvas", "lens", "gas", "mattress", "compass", "walrus", "asparagus", "hibiscus", "waitress", "moss", "address", "chess", "harness", "wilderness", "business", "princess", "citrus", "hippopotamus", "rhinoceros", "platypus", "iris", "oasis", "chassis", "clematis", "pelvis", "virus", "fungus", "campus", "circus", "tyrannosaurus", "cutlass", "hummus", "mess", "seaplus", "process", "sunglass", "bass", "cross", "boss", "actress", "stewardess", "hostess", "goddess", "albatross", "trellis", "pancreas", "headdress", "watercress", "apparatus", "news", "lotus", "brass", "couscous", "swiss", "molasses"]
+    words(
+        "bus glass grass dress cactus octopus tennis canvas lens gas mattress compass walrus "
+        "asparagus hibiscus waitress moss address chess harness wilderness business princess "
+        "citrus hippopotamus rhinoceros platypus iris oasis chassis clematis pelvis virus "
+        "fungus campus circus tyrannosaurus cutlass hummus mess seaplus process sunglass bass "
+        "cross boss actress stewardess hostess goddess albatross trellis pancreas headdress "
+        "watercress apparatus news lotus brass couscous swiss molasses"
+    )
 )
 _PLURAL_ONLY = frozenset(
-    ["people", "men", "women", "children", "pants", "jeans", "shorts", "trousers", "glasses", "sunglasses", "goggles", "scissors", "clothes", "fries", "leggings", "tights", "pajamas", "binoculars", "pliers", "tongs", "geese", "mice", "feet", "teeth", "cattle", "policemen", "firemen", "gentlemen", "bleachers", "chopsticks", "blinds", "stairs", "leaves", "knives", "shelves", "loaves", "wolves", "calves", "scarves", "fishermen", "snowmen", "businessmen", "wives", "overalls", "swim", "trunks", "dice", "oxen", "groceries", "sneakers", "headphones", "earphones"]
+    words(
+        "people men women children pants jeans shorts trousers glasses sunglasses goggles "
+        "scissors clothes fries leggings tights pajamas binoculars pliers tongs geese mice "
+        "feet teeth cattle policemen firemen gentlemen bleachers chopsticks blinds stairs "
+        "leaves knives shelves loaves wolves calves scarves fishermen snowmen businessmen "
+        "wives overalls swim trunks dice oxen groceries sneakers headphones earphones"
+    )
 )
 _PLURALS = {
     "person": "people",
@@ -85,7 +100,17 @@ _PLURALS = {
 }
 _SINGULARS = {plural: singular for singular, plural in _PLURALS.items() if plural != singular}
 _MASS = frozenset(
-    ["water", "grass", "sand", "snow", "food", "rice", "bread", "meat", "milk", "beer", "wine", "coffee", "tea", "juice", "soup", "sauce", "cheese", "butter", "sugar", "salt", "hair", "furniture", "clothing", "luggage", "dirt", "mud", "ice", "foam", "smoke", "fire", "fog", "soil", "gravel", "bacon", "ham", "beef", "meat", "pasta", "spinach", "lettuce", "broccoli", "corn", "cereal", "ketchup", "mustard", "mayonnaise", "syrup", "honey", "jam", "wood", "metal", "plastic", "leather", "concrete", "steel", "bamboo", "hay", "jewelry", "equipment", "trash", "garbage", "graffiti", "frosting", "icing", "cream", "powder", "broth", "gravy", "yogurt", "oatmeal", "popcorn", "garlic", "parsley", "cilantro", "ginger", "celery", "traffic", "electricity", "fur", "wool", "alcohol", "liquor", "champagne", "vegetation", "foliage", "seaweed", "asphalt", "chocolate", "cotton", "cloth", "fabric", "silverware", "tableware", "watercraft", "sushi", "guacamole"]
+    words(
+        "water grass sand snow food rice bread meat milk beer wine coffee tea juice soup "
+        "sauce cheese butter sugar salt hair furniture clothing luggage dirt mud ice foam "
+        "smoke fire fog soil gravel bacon ham beef meat pasta spinach lettuce broccoli corn "
+        "cereal ketchup mustard mayonnaise syrup honey jam wood metal plastic leather "
+        "concrete steel bamboo hay jewelry equipment trash garbage graffiti frosting icing "
+        "cream powder broth gravy yogurt oatmeal popcorn garlic parsley cilantro ginger "
+        "celery traffic electricity fur wool alcohol liquor champagne vegetation foliage "
+        "seaweed asphalt chocolate cotton cloth fabric silverware tableware watercraft sushi "
+        "guacamole"
+    )
 )
 _AN_EXCEPTIONS = ("uni", "use", "uten", "euro", "one", "uku", "urin", "u-")
 _A_EXCEPTIONS = ("hour", "honest", "heir")
@@ -144,7 +169,13 @@ _BASE_VERBS = {
     "skipping": "skip",
 }
 _E_DROP = frozenset(
-    ["rid", "driv", "us", "hav", "mak", "tak", "fac", "bit", "wav", "skat", "serv", "chas", "tast", "smok", "div", "slic", "glid", "rac", "danc", "com", "shav", "exit", "clos", "pierc", "argu", "giv", "leav", "liv", "mov", "operat", "plac", "pos", "prepar", "reced", "ris", "shak", "shar", "squeez", "star", "writ", "typ", "decorat", "featur", "hous", "includ", "observ", "encircl", "enclos", "carv", "brushe", "bal", "prun", "car", "describ", "sav", "slid", "strok", "surviv", "trad", "giv", "pok", "pursu", "examin", "approac", "brak", "hik", "bak", "stroll-"]
+    words(
+        "rid driv us hav mak tak fac bit wav skat serv chas tast smok div slic glid rac danc "
+        "com shav exit clos pierc argu giv leav liv mov operat plac pos prepar reced ris shak "
+        "shar squeez star writ typ decorat featur hous includ observ encircl enclos carv "
+        "brushe bal prun car describ sav slid strok surviv trad giv pok pursu examin approac "
+        "brak hik bak stroll-"
+    )
 )
 _MARK = re.compile("\x02([^\x03]*)\x03([^\x04]*)\x04")
 

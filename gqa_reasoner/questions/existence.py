@@ -62,7 +62,9 @@ def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
     question = bench.word(family, slots)
     for _ in range(12):
         starts = question.startswith(("Are there",))
-        if (is_mass(one) and (starts or question.startswith("Do you see \x02"))) or (is_plural(one) and question.startswith("Is there")):
+        if (is_mass(one) and (starts or question.startswith("Do you see \x02"))) or (
+            is_plural(one) and question.startswith("Is there")
+        ):
             question = bench.word(family, slots)
         else:
             return question

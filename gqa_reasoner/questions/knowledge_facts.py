@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gqa_reasoner.questions.english import singularize, with_article
 from gqa_reasoner.questions.lexicon import ASKABLE_CATEGORIES, Lexicon
+from gqa_reasoner.questions.wordlists import words
 
 if TYPE_CHECKING:
     from knowledge.store import TripleStore
@@ -33,7 +34,10 @@ RELATIONS = (
     "CreatedBy",
 )
 _ON = frozenset(
-    ["beach", "table", "floor", "street", "road", "head", "wall", "desk", "farm", "roof", "highway", "dock", "foot", "sidewalk", "ground", "shelf", "counter", "plate", "ceiling", "carpet", "coast", "shore"]
+    words(
+        "beach table floor street road head wall desk farm roof highway dock foot sidewalk "
+        "ground shelf counter plate ceiling carpet coast shore"
+    )
 )
 _VISIBLE_TYPES = frozenset(
     ("color", "size", "shape", "length", "height", "gender", "age", "face expression")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.questions.english import is_mass, is_plural, pluralize, singularize
+from gqa_reasoner.questions.wordlists import words
 
 if TYPE_CHECKING:
     from knowledge.ontology import Ontology
@@ -58,7 +59,11 @@ ASKABLE_CATEGORIES = (
 """Categories that a question may name ("What kind of furniture ...")."""
 
 REFERENCE_CATEGORIES = frozenset(
-    ["animal", "vehicle", "furniture", "clothing", "food", "fruit", "vegetable", "device", "appliance", "bird", "toy", "dessert", "drink", "tool", "bag", "container", "utensil", "watercraft", "aircraft", "instrument", "person", "building"]
+    words(
+        "animal vehicle furniture clothing food fruit vegetable device appliance bird toy "
+        "dessert drink tool bag container utensil watercraft aircraft instrument person "
+        "building"
+    )
 ) | {"cooking utensil", "baked good", "musical instrument"}
 
 _COUNTED = {
@@ -156,7 +161,7 @@ TYPE_QUESTIONS = {
 
 _PARTS = frozenset(("body part", "part", "vehicle part"))
 _BACKDROPS = frozenset(
-    ["sky", "ground", "floor", "wall", "ceiling", "ocean", "sea", "air", "background", "water", "grass", "land", "horizon"]
+    words("sky ground floor wall ceiling ocean sea air background water grass land horizon")
 )
 _NEAR: tuple[tuple[str, ...], ...] = (
     ("small", "little", "tiny"),
@@ -211,7 +216,7 @@ _CLOSED_TYPES: dict[str, frozenset[str]] = {
 """The types of which GQA's programs know few values; "bright" is asked without a type there."""
 
 _OPEN_TYPES = frozenset(
-    ["color", "material", "shape", "pattern", "flavor", "company", "sport", "event", "liquid", "race", "weather"]
+    words("color material shape pattern flavor company sport event liquid race weather")
 )
 _UNTYPED_IN_GQA = frozenset(("bright", "dull", "parked", "open", "closed", "full", "empty"))
 _PERSON_HEIGHT = ("person", "plant", "building", "animal", "tree", "furniture", "grass")
@@ -243,7 +248,7 @@ class Lexicon:
                 self._exclusive.setdefault(word, group)
 
     def nouns(self, name: str) -> frozenset[str]:
-        """Every noun that names such an object: itself, singular and plural, canonical, categories."""
+        """Every noun for such an object: itself, singular and plural, canonical, categories."""
         known = self._nouns.get(name)
         if known is None:
             canonical = self.ontology.canonical(name)

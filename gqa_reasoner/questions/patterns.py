@@ -2,8 +2,8 @@
 
 Written for this project after the conventions of GQA's language; a leading `~` marks a wording
 with one of GQA's slips of grammar, used for parser training only. Slots: `{ref}` the reference,
-`{is} {does} {has}` agreeing with it, `{pic}` an optional and `{inpic}` a certain " in this picture",
-others as their family fills them.
+`{is} {does} {has}` agreeing with it, `{pic}` an optional " in this picture",
+`{inpic}` a certain one, others as their family fills them.
 """
 
 from __future__ import annotations

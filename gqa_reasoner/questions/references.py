@@ -22,6 +22,7 @@ from gqa_reasoner.questions.english import (
 )
 from gqa_reasoner.questions.lexicon import REFERENCE_CATEGORIES, Lexicon
 from gqa_reasoner.questions.view import SPATIAL, SceneView
+from gqa_reasoner.questions.wordlists import words
 
 __all__ = ["PICTURES", "Referrer", "location_phrase", "picture", "relation_tail"]
 
@@ -327,7 +328,7 @@ class Referrer:
         self, place: int, noun: str, program: str, pool: frozenset[int], depth: int,
         avoid: frozenset[int], hide: frozenset[str],
     ) -> Reference | None:  # fmt: skip
-        """ "the bag that looks red", "the bag that is not small", "the bag that is red and blue"."""
+        """ "the bag that looks red", "... is not small", "the bag that is red and blue"."""
         rng, identity = self.rng, self.view.ids[place]
         chosen = self._choose_value(place, hide)
         if chosen is None:
@@ -558,5 +559,9 @@ def strand(predicate: str, rng: random.Random, quirks: bool) -> str:
 
 _UNTYPED_NEGATIONS = frozenset(("old", "short"))
 _COMMON_VALUES = frozenset(
-    ["small", "large", "young", "old", "white", "black", "red", "blue", "green", "brown", "yellow", "open", "closed", "happy", "sad", "male", "female", "tall", "short", "long", "narrow", "wide", "clean", "dirty", "round", "rectangular", "full", "empty", "dry", "wet", "sitting", "standing", "walking"]
+    words(
+        "small large young old white black red blue green brown yellow open closed happy sad "
+        "male female tall short long narrow wide clean dirty round rectangular full empty dry "
+        "wet sitting standing walking"
+    )
 )

@@ -229,6 +229,7 @@ def _word_object(
         pred=predicate,
         base_strand=strand(base or predicate, rng, bench.quirks),
         finite=finite_predicate(predicate, reference.plural) or f"{slots['is']} {predicate}",
+        s=slots["s"] if category != "person" else f" {slots['is']}",
         wh="Who" if category == "person" else "What",
         wh_low="who" if category == "person" else "what",
     )

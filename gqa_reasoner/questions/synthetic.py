@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from detectors.scene import Relation, Scene, SceneObject
 from gqa_reasoner.questions.bench import Bench
-from gqa_reasoner.questions.english import unmark
+from gqa_reasoner.questions.english import pluralize, unmark
 from gqa_reasoner.questions.families import FAMILIES
 from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
 from gqa_reasoner.questions.knowledge_questions import knowledge_families
 from gqa_reasoner.questions.lexicon import ASKABLE_CATEGORIES, OPPOSITES, Lexicon
 from gqa_reasoner.questions.statistics import Statistics
 from gqa_reasoner.questions.view import SceneView
+from gqa_reasoner.questions.wordlists import words
 
 if TYPE_CHECKING:
     from gqa_reasoner.program.steps import Program
@@ -85,7 +86,17 @@ _CATEGORY_WEIGHTS = {
     "baked good": 8.0, "cooking utensil": 8.0, "meat": 8.0, "watercraft": 8.0, "bag": 8.0,
     "drink": 8.0, "toy": 8.0, "fast food": 8.0,
 }  # fmt: skip
-_COMMON_NAMES = ["window", "tree", "wall", "shirt", "building", "sign", "pole", "table", "chair", "fence", "grass", "street", "plate", "pants", "hat", "sidewalk", "door", "floor", "sky", "road", "car", "bench", "trees", "hair", "jacket", "shoes", "ground", "bag", "flowers", "umbrella", "clouds", "lamp", "pillow", "mirror", "bottle", "bowl", "cup", "glass", "cabinet", "helmet", "field", "water", "sand", "beach", "towel", "curtains", "bed", "couch", "rug", "picture", "bus", "train", "truck", "motorcycle", "bike", "boat", "racket", "ball", "skateboard", "surfboard", "kite", "pizza", "cake", "sandwich", "phone", "laptop", "keyboard", "television", "counter", "sink", "toilet", "shorts", "jeans", "glasses", "gloves", "sneakers", "tie", "leaves", "mountain", "mountains", "snow", "rock", "rocks", "bushes", "plant", "box", "basket", "shelf", "desk", "clock", "lid", "wheel", "wheels", "tire", "leaf", "flag", "tower", "house", "roof", "horse", "cow", "sheep", "elephant", "giraffe", "zebra", "dog", "cat", "bird", "bear", "people", "players", "dolls", "papers", "scissors", "pens"]
+_COMMON_NAMES = words(
+    "window tree wall shirt building sign pole table chair fence grass street plate pants "
+    "hat sidewalk door floor sky road car bench trees hair jacket shoes ground bag "
+    "flowers umbrella clouds lamp pillow mirror bottle bowl cup glass cabinet helmet "
+    "field water sand beach towel curtains bed couch rug picture bus train truck "
+    "motorcycle bike boat racket ball skateboard surfboard kite pizza cake sandwich phone "
+    "laptop keyboard television counter sink toilet shorts jeans glasses gloves sneakers "
+    "tie leaves mountain mountains snow rock rocks bushes plant box basket shelf desk "
+    "clock lid wheel wheels tire leaf flag tower house roof horse cow sheep elephant "
+    "giraffe zebra dog cat bird bear people players dolls papers scissors pens"
+)
 _COMMON_VALUES = {
     "material": "wood wood wood wood metal metal metal plastic plastic glass leather concrete "
     "brick stone cloth cotton denim porcelain stainless steel".replace(
@@ -94,12 +105,14 @@ _COMMON_VALUES = {
     "shape": ["round", "rectangular", "square", "round", "rectangular"],
     "pattern": ["striped", "striped", "checkered"],
     "race": ["asian", "caucasian"],
+    "size": ["small", "large", "small", "large", "small", "large"],
 }
 _WEATHER = ("cloudy", "sunny", "rainy", "clear", "foggy", "stormy", "overcast", "partly cloudy")
 _PLACES = (
     "street", "beach", "field", "park", "farm", "zoo", "forest", "restaurant", "sidewalk", "road",
     "kitchen", "bathroom", "office", "bedroom", "living room", "airport", "harbor", "market",
-    "city", "garden", "lawn", "store", "station", "parking lot", "yard", "ocean", "shore", "stadium",
+    "city", "garden", "lawn", "store", "station", "parking lot", "yard", "ocean", "shore",
+    "stadium",
 )  # fmt: skip
 _PERSON_ADJECTIVES = ("smiling", "bald", "beautiful", "pretty", "ugly", "strong", "shirtless",
                       "hairy", "adult", "athletic")  # fmt: skip
@@ -173,11 +186,11 @@ class World:
         for attribute in vocabulary.attributes:
             kinds = lexicon.types(attribute) or ("",)
             extra.setdefault(kinds[0], []).append(attribute)
-        for kind, words in extra.items():
-            self.values[kind] = [*self.values.get(kind, ()), *words]
-        for kind, words in _COMMON_VALUES.items():
+        for kind, found in extra.items():
+            self.values[kind] = [*self.values.get(kind, ()), *found]
+        for kind, usual in _COMMON_VALUES.items():
             known = self.values.get(kind, ())
-            self.values[kind] = [*words * max(1, len(known) // max(len(words), 1)), *known]
+            self.values[kind] = [*usual * max(1, len(known) // max(len(usual), 1)), *known]
         self.types = _Chooser({k: w for k, w in _TYPE_WEIGHTS.items() if self.values.get(k)})
         self.person_types = _Chooser({k: w for k, w in _PERSON_TYPES.items() if self.values.get(k)})
 
@@ -193,6 +206,8 @@ class World:
                 name = self.animals(rng)
             elif not person and draw < 0.25:
                 name = self.clothing(rng)
+            if rng.random() < 0.16:
+                name = pluralize(name)
             if person:
                 persons.append(place)
             x, y = rng.random() * 300, rng.random() * 220

@@ -1,4 +1,4 @@
-"""Question templates: `[a|b|]` chooses, `{slot}` fills; compiled once, expanded by a random draw."""
+"""Question templates: `[a|b|]` chooses, `{slot}` fills; compiled once, drawn at random."""
 
 from __future__ import annotations
 

@@ -260,8 +260,7 @@ def verify_two(bench: Bench) -> Draft | None:
         for item in range(len(view.ids))
         if item != place
         and (
-            ((value in view.attributes[item]) == yes
-            and len(view.typed[item].get(kind, ())) == 1)
+            ((value in view.attributes[item]) == yes and len(view.typed[item].get(kind, ())) == 1)
             or not bench.strict
         )
     ]
