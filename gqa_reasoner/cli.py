@@ -27,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score predictions with GQA's official metrics",
     "submit": "write and validate a leaderboard file",
     "ablate": "compare sources of context expansion",
+    "index": "make or update the index of a picture collection",
+    "find": "answer a question over an indexed collection",
 }
 """Command name to its help line; `commands/NAME.py` holds the command."""
 
