@@ -169,7 +169,7 @@ def ask_object(bench: Bench) -> Draft | None:
     elif person:
         category = "person"
     elif (
-        predicate in _PLACE_PREDICATES
+        _asked_where(bench, predicate)
         and rng.random() < 0.6
         and ("place" in bench.lexicon.categories(name) or not bench.strict)
     ):
@@ -214,6 +214,15 @@ def ask_object(bench: Bench) -> Draft | None:
         else ("object", view.names[subject], predicate),
         pattern=bench.used,
     )  # fmt: skip
+
+
+def _asked_where(bench: Bench, predicate: str) -> bool:
+    """Whether "Where is ..." may stand for the relation; it does not say which, so mostly "on"."""
+    if predicate in ("at", "near", "inside"):
+        return bench.strict
+    if predicate == "in" and not bench.strict:
+        return bench.rng.random() < 0.3
+    return predicate in _PLACE_PREDICATES
 
 
 def _word_object(
