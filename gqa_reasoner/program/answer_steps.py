@@ -18,7 +18,7 @@ from gqa_reasoner.program.arguments import (
 )
 from gqa_reasoner.program.comparisons import more_probability
 from gqa_reasoner.program.evidence import POSITION_TYPES, SCENE_TYPES
-from gqa_reasoner.program.execution import Run, StepResult, normalize
+from gqa_reasoner.program.execution import Run, StepResult, normalize, tempered
 from gqa_reasoner.program.object_steps import fits, named, related
 from gqa_reasoner.program.operations import COMPARISONS, Operation
 from gqa_reasoner.program.predicates import answer_word, spatial_kind
@@ -27,6 +27,8 @@ __all__ = ["boolean"]
 
 NAME_TYPES = frozenset({"name", "type", "kind", "species"})
 """Types whose values are the names of objects."""
+SINGLE_GROUP = 0.8
+"""P(all alike) where a detector shows a group as one object: its one value is that of all."""
 COMMON_TYPES = ("color", "material", "shape", "size", "pattern", "age", "gender", "pose")
 """What `common` may answer, the commonest in GQA first."""
 
@@ -45,7 +47,7 @@ def exist(run: Run, row: Operation, argument: EmptyArgument, source: StepResult)
     if source.weights is None:
         return boolean(1.0)
     truth = float(source.weights.max()) if source.weights.size else 0.0
-    return boolean(float(truth > 0) if run.hard else truth)
+    return boolean(float(truth > 0) if run.hard else tempered(truth, source.factors))
 
 
 def verify(
@@ -117,7 +119,8 @@ def verify_relation(
     """Whether some object of the name stands in the relation to the source."""
     names = named(run, argument.name, argument.object_ids)
     weights = fits(run, names, argument.predicate, argument.direction, source)
-    result = boolean(float(weights.max()) if weights.size else 0.0)
+    truth = float(weights.max()) if weights.size else 0.0
+    result = boolean(truth if run.hard else tempered(truth, source.factors + 2))
     result.weights = weights
     return result
 
@@ -254,15 +257,19 @@ def _guesses(run: Run, kind: str, source: StepResult) -> list[str]:
 def conjunction(
     run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
 ) -> StepResult:
-    """Both hold (independently)."""
-    return boolean((one.truth or 0.0) * (other.truth or 0.0))
+    """Both hold: between independence (the product) and full dependence (the smaller)."""
+    return boolean(_both(one.truth or 0.0, other.truth or 0.0))
 
 
 def disjunction(
     run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
 ) -> StepResult:
-    """At least one holds (independently)."""
-    return boolean(1.0 - (1.0 - (one.truth or 0.0)) * (1.0 - (other.truth or 0.0)))
+    """At least one holds: not both fail."""
+    return boolean(1.0 - _both(1.0 - (one.truth or 0.0), 1.0 - (other.truth or 0.0)))
+
+
+def _both(one: float, other: float) -> float:
+    return (one * other + min(one, other)) / 2
 
 
 def same(
@@ -282,19 +289,17 @@ def different(
 
 
 def _value_rows(run: Run, kind: str) -> np.ndarray:
-    """P(object has value), (N, K); in soft mode rows with evidence are scaled to sum nearly 1."""
+    """P(object has value), (N, K)."""
     evidence = run.evidence
-    if kind in NAME_TYPES:
-        names, matrix = evidence.class_names(None)
-        keys = [evidence.lexicon.key(name) for name in names]
-        unique = list(dict.fromkeys(keys))
-        merged = np.zeros((evidence.size, len(unique)))
-        for column, key in enumerate(keys):
-            merged[:, unique.index(key)] += matrix[:, column]
-        matrix = merged
-    else:
-        _, matrix = evidence.type_values(kind)
-    return matrix if run.hard else matrix / (matrix.sum(axis=1, keepdims=True) + 0.1)
+    if kind not in NAME_TYPES:
+        return evidence.type_values(kind)[1]
+    names, matrix = evidence.class_names(None)
+    keys = [evidence.lexicon.key(name) for name in names]
+    unique = list(dict.fromkeys(keys))
+    merged = np.zeros((evidence.size, len(unique)))
+    for column, key in enumerate(keys):
+        merged[:, unique.index(key)] += matrix[:, column]
+    return merged
 
 
 def _same_between(
@@ -311,7 +316,23 @@ def _same_between(
         return 0.0
     if run.hard:
         return float(bool(((left > 0) & (right > 0)).any()))
-    return float(left @ right)
+    return _all_alike(np.stack([left, right]))
+
+
+def _all_alike(rows: np.ndarray) -> float:
+    """P(all rows have one value), from P(value) per row, (M, K).
+
+    The likeliest shared value is weighed against the likeliest combination that is not shared.
+    """
+    alike = float(rows.prod(axis=0).max())
+    best = rows.max(axis=1)
+    if rows.shape[1] == 1:
+        return alike
+    unlike = float(best.prod())
+    if (rows.argmax(axis=1) == rows[0].argmax()).all():
+        second = np.sort(rows, axis=1)[:, -2]
+        unlike *= float((second / np.maximum(best, 1e-9)).max())
+    return alike / max(alike + unlike, 1e-12)
 
 
 def _same_within(run: Run, kind: str, source: StepResult) -> float:
@@ -324,14 +345,25 @@ def _same_within(run: Run, kind: str, source: StepResult) -> float:
         return 0.0
     if run.hard:
         return float(rows.min(axis=0).max())
-    return float(rows.prod(axis=0).sum())
+    return _all_alike(rows) if len(rows) > 1 else SINGLE_GROUP
+
+
+def _told(run: Run, kind: str, one: StepResult, other: StepResult) -> float:
+    """How clearly both descriptions have some value of the type."""
+    rows = _value_rows(run, kind)
+    if run.hard or rows.shape[1] == 0 or one.referent is None or other.referent is None:
+        return 1.0
+    return float((one.referent @ rows).max() * (other.referent @ rows).max())
 
 
 def common(
     run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
 ) -> StepResult:
     """Which attribute type two descriptions share a value of."""
-    scores = {kind: _same_between(run, kind, one, other, quiet=True) for kind in COMMON_TYPES}
+    scores = {
+        kind: _same_between(run, kind, one, other, quiet=True) * _told(run, kind, one, other)
+        for kind in COMMON_TYPES
+    }
     if not any(scores.values()):
         run.note(f"{one.name!r} and {other.name!r} share no known value", failed=True)
         scores["color"] = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from gqa_reasoner.program.evidence import Evidence, TripleLookup
 
-__all__ = ["Execution", "Run", "StepResult", "normalize"]
+__all__ = ["Execution", "Run", "StepResult", "normalize", "tempered"]
 
 PRESUPPOSED = 0.9
 """Prior that a thing which a question mentions ("the dog") is there."""
@@ -25,13 +26,15 @@ class StepResult:
     """What one step gives.
 
     `weights` (N,): P(object fits the description); `referent` (N,): which object the description
-    means, sum 1 (or 0 where nothing is there); `presence`: P(what it presupposes is there).
+    means, sum 1 (or 0 where nothing is there); `presence`: P(what it presupposes is there);
+    `factors`: how many probabilities were multiplied into a weight.
     """
 
     weights: np.ndarray | None = None
     referent: np.ndarray | None = None
     presence: float = 1.0
     name: str | None = None
+    factors: int = 1
     is_scene: bool = False
     truth: float | None = None
     distribution: dict[str, float] | None = None
@@ -105,6 +108,7 @@ class Run:
         missing: str,
         fallback: np.ndarray | None = None,
         fallback_presence: float = 0.0,
+        factors: int = 1,
     ) -> StepResult:
         """A step that describes objects.
 
@@ -114,6 +118,7 @@ class Run:
             missing: the note where nothing fits.
             fallback: the referent to go on with where nothing fits, sum 1, (N,).
             fallback_presence: how far the fallback may be presupposed.
+            factors: how many probabilities were multiplied into a weight.
         """
         total = float(weights.sum())
         if self.hard:
@@ -134,9 +139,17 @@ class Run:
             referent = squares / mass
         else:
             referent = np.zeros_like(weights) if fallback is None else fallback
-        return StepResult(
-            weights, referent, max(presence, FALLBACK_TRUST * fallback_presence), name
-        )
+        presence = max(presence, FALLBACK_TRUST * fallback_presence)
+        return StepResult(weights, referent, presence, name, factors)
+
+
+def tempered(product: float, factors: int) -> float:
+    """A product of `factors` probabilities as one, `product ** (1 / sqrt(factors))`.
+
+    Scores of one detector for one object rise and fall together, so their plain product is too
+    low; the root lies between full dependence (the geometric mean) and independence.
+    """
+    return product ** (1 / math.sqrt(factors))
 
 
 def normalize(weights: Mapping[str, float]) -> dict[str, float]:

@@ -117,7 +117,7 @@ _PAIRS = {
     "in": _in,
     "near": _near,
     "front": _front,
-    "behind": lambda boxes: _front(boxes).T.copy(),
+    "behind": lambda boxes: _front(boxes).T * (1 - _on(boxes)) * (1 - _in(boxes)),
     "contact": _contact,
     "larger": _larger,
     "smaller": lambda boxes: _larger(boxes).T.copy(),

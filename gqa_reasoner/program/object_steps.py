@@ -96,12 +96,13 @@ def relate(run: Run, row: Operation, argument: RelateArgument, source: StepResul
     missing = f"no {argument.name!r} {argument.predicate!r} {source.name!r} found"
     if run.hard and weights.any():
         return run.objects(weights, name, missing)
+    factors = source.factors + (1 if name is None else 2)
     fallback = _relate_fallback(run, names, argument, source)
     total = float(fallback.sum())
     if total <= 0:
-        return run.objects(weights, name, missing)
+        return run.objects(weights, name, missing, factors=factors)
     presence = 1.0 if run.hard else 0.5 * float(min(names.max(), 1.0))
-    return run.objects(weights, name, missing, fallback / total, presence)
+    return run.objects(weights, name, missing, fallback / total, presence, factors)
 
 
 def _relate_fallback(
@@ -141,7 +142,8 @@ def filter_objects(
         kept = source.referent * ((1.0 - has) if argument.negated else has)
         if kept.sum() > 0:
             fallback = kept / kept.sum()
-    return run.objects(weights, source.name, missing, fallback, source.presence)
+    factors = source.factors + 1
+    return run.objects(weights, source.name, missing, fallback, source.presence, factors)
 
 
 def _filter_knowledge(run: Run, argument: KnowledgeArgument, source: StepResult) -> StepResult:
@@ -152,4 +154,5 @@ def _filter_knowledge(run: Run, argument: KnowledgeArgument, source: StepResult)
         run.note("no knowledge source was given", failed=True)
     elif not weights.any():
         run.note(missing, failed=True)
-    return run.objects(weights, source.name, missing, source.referent, source.presence)
+    factors = source.factors + 1
+    return run.objects(weights, source.name, missing, source.referent, source.presence, factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["answer_word", "broader_readings", "inverse", "spatial_kind"]
+__all__ = ["answer_word", "broader_readings", "inverse", "object_kinds", "spatial_kind"]
 
 _INVERSES = (
     ("to the left of", "to the right of"),
@@ -86,6 +86,18 @@ _SPATIAL = {
     "larger": ("bigger than", "larger than", "taller than"),
     "smaller": ("smaller than", "shorter than"),
 }
+_OBJECT_KINDS = {
+    "wearing": (("clothing", "accessory"), True),
+    "riding": (("vehicle", "animal", "sports equipment"), True),
+    "eating": (("food", "plant"), True),
+    "drinking": (("drink",), True),
+    "driving": (("vehicle",), True),
+    "playing": (("toy", "device", "musical instrument", "sports equipment"), True),
+    "holding": (("clothing", "furniture", "person", "vehicle", "place"), False),
+    "carrying": (("clothing", "furniture", "vehicle", "place"), False),
+    "using": (("device", "tool", "utensil"), True),
+    "looking at": ((), True),
+}
 _ANSWER_WORDS = {
     "to the left of": "left",
     "to the right of": "right",
@@ -137,6 +149,14 @@ def spatial_kind(predicate: str) -> str | None:
     if tail in _TAIL_PREPOSITIONS:
         return spatial_kind(tail)
     return None
+
+
+def object_kinds(predicate: str) -> tuple[tuple[str, ...], bool]:
+    """Which categories the object of an interaction usually is, and whether it is one of them.
+
+    "wearing" goes with clothing, "holding" with anything but clothing; `((), True)` says nothing.
+    """
+    return _OBJECT_KINDS.get(predicate, ((), True))
 
 
 def answer_word(predicate: str) -> str:

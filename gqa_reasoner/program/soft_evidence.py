@@ -14,7 +14,7 @@ import numpy as np
 from detectors.scene import Scene
 from gqa_reasoner.program.evidence import POSITION_TYPES, Evidence
 from gqa_reasoner.program.lexicon import RELATED_TYPES, Lexicon
-from gqa_reasoner.program.predicates import broader_readings, inverse, spatial_kind
+from gqa_reasoner.program.predicates import broader_readings, inverse, object_kinds, spatial_kind
 
 __all__ = ["SoftEvidence"]
 
@@ -26,6 +26,8 @@ BOXES_BESIDE_KIND = 0.3
 """How far boxes count for a pair that is not listed, where the scene lists the kind of relation."""
 BOXES_BESIDE_PREDICATE = 0.1
 """The same where the scene lists the very predicate."""
+UNSUITED = 0.2
+"""How far boxes count for an unlikely object of an interaction ("wearing a table")."""
 OTHER_WORDS = 0.6
 """How far "near" counts for "beside" where the detector or the scene has "beside" as well."""
 
@@ -182,7 +184,16 @@ class SoftEvidence(Evidence):
                 found[one, other] = max(found[one, other], score)
             if backwards:
                 found[other, one] = max(found[other, one], score)
-        return np.maximum(found, share * self.pairs(kind or "contact"))
+        boxes = self.pairs(kind) if kind else self.pairs("contact") * self._suits(predicate)
+        return np.maximum(found, share * boxes)
+
+    def _suits(self, predicate: str) -> np.ndarray:
+        """How well each object suits as the object of an interaction, (N,): 1, or little."""
+        kinds, wanted = object_kinds(predicate)
+        if not kinds:
+            return np.ones(self.size)
+        member = np.max([self.name(kind) for kind in kinds], axis=0)
+        return UNSUITED + (1 - UNSUITED) * (member if wanted else 1 - member)
 
     def type_values(self, attribute_type: str) -> tuple[list[str], np.ndarray]:
         """Every value of the type that the detector knows or the scene lists, with probability."""

@@ -46,6 +46,11 @@ class _Interpreter:
         family, _, kind = operation.partition(" ")
         if operation == "select":
             return ["scene"] if argument == "scene" else self.called(argument)
+        whole = any(item == ["scene"] for item in inputs)
+        if whole and (len(inputs) != 1 or family in ("exist", "relate", "same", "different")):
+            raise Unclear
+        if whole and kind == "rel":
+            raise Unclear
         if operation == "exist":
             return len(inputs[0]) > 0
         if operation == "and":

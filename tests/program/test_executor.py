@@ -171,6 +171,8 @@ def test_a_filter_that_fits_nothing_still_leaves_its_object_for_the_answer(table
 def test_malformed_programs_raise_with_the_step_named(table: Scene) -> None:
     with pytest.raises(InputError, match="step 1: unknown operation 'paint'"):
         execute(Program.from_semantic_str("select: dog->paint: red [0]"), table, ONTOLOGY)
+    with pytest.raises(InputError, match="mode: expected"):
+        execute(Program.from_display("Select: dog"), table, ONTOLOGY, mode="loud")  # type: ignore[arg-type]
 
 
 KNOWN = {("chair", "UsedFor", "sitting"), ("hamburger", "CapableOf", "eat")}
