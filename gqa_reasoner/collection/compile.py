@@ -101,7 +101,7 @@ class _Compiler:
         elif row.family is Family.SELECT and isinstance(argument, ObjectArgument):
             body = self._select(argument)
         elif row.family is Family.FILTER and isinstance(argument, ValueArgument):
-            body = self._filter(argument.value, row.attribute_type, inputs[0])
+            body = self._filter(argument, row.attribute_type, inputs[0])
         elif row.family is Family.RELATE and isinstance(argument, RelateArgument):
             body = self._relate(argument, inputs[0])
         elif row.family is Family.VERIFY and isinstance(argument, RelateArgument):
@@ -109,7 +109,7 @@ class _Compiler:
             body, kind = self._exists(f"r{place}"), "truth"
             self.out.objects = f"r{place}"
         elif row.family is Family.VERIFY and isinstance(argument, ValueArgument):
-            self._table(f"v{place}", self._filter(argument.value, row.attribute_type, inputs[0]))
+            self._table(f"v{place}", self._filter(argument, row.attribute_type, inputs[0]))
             body, kind = self._exists(f"v{place}"), "truth"
             self.out.objects = f"v{place}"
         elif row.family is Family.EXIST and isinstance(argument, EmptyArgument):
@@ -162,11 +162,9 @@ class _Compiler:
             f"{self._named('name', argument.name)}"
         )
 
-    def _filter(self, value: str, attribute_type: str | None, source: int) -> str:
+    def _filter(self, argument: ValueArgument, attribute_type: str | None, source: int) -> str:
         table = self._objects(source)
-        wanted = value.strip()
-        negative = wanted.startswith("not(") and wanted.endswith(")")
-        wanted = wanted[4:-1] if negative else wanted
+        wanted, negative = argument.value, argument.negated
         if attribute_type in ("hposition", "vposition"):
             if wanted not in POSITIONS:
                 raise NotCoveredError(f"the position {wanted!r}")
@@ -228,7 +226,8 @@ class _Compiler:
         )
 
     def _exists(self, table: str) -> str:
-        return f"SELECT image_id, 1 - product(1 - least(p, 0.9999)) AS p FROM {table} GROUP BY image_id"
+        share = "1 - product(1 - least(p, 0.9999))"
+        return f"SELECT image_id, {share} AS p FROM {table} GROUP BY image_id"
 
     def _both(self, family: Family, inputs: tuple[int, ...]) -> str:
         if any(self.kinds[place] != "truth" for place in inputs):

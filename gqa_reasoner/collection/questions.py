@@ -24,22 +24,36 @@ Kind = Literal["which", "how many", "share", "commonest"]
 
 _PICTURES = r"(?:pictures?|images?|photos?|photographs?|pics?|shots?)"
 _VERB = (
-    r"(?:show(?:s|ing)?|contain(?:s|ing)?|have|has|having|with|of|depict(?:s|ing)?|"
-    r"include(?:s)?|feature(?:s)?|in which there (?:is|are)|where there (?:is|are)|there (?:is|are)|"
+    r"(?:show(?:s|ing)?|contain(?:s|ing)?|have|has|having|with|of|depict(?:s|ing)?|includes?|"
+    r"features?|in which there (?:is|are)|where there (?:is|are)|there (?:is|are)|"
     r"that (?:show|contain|have|has|shows|contains))"
 )
+_GET = r"(?:show|find|give|get|list|search)(?: me| us)?(?: for)?"
+_OF = r"(?:of )?(?:the |my |all )?"
 _FRAMES: tuple[tuple[Kind, str], ...] = (
-    ("how many", rf"(?:how many|count(?: the)?(?: number of)?) (?:of )?(?:the |my )?{_PICTURES} {_VERB} (?P<rest>.+)"),
-    ("how many", rf"in how many (?:of )?(?:the |my )?{_PICTURES} (?P<clause>(?:is|are) .+)"),
-    ("share", rf"(?:in )?what (?:share|fraction|percentage|proportion|part) of (?:the |my |all )?{_PICTURES} "
-              rf"(?:{_VERB} (?P<rest>.+)|(?P<clause>(?:is|are) .+))"),
-    ("commonest", r"what(?:'s| is) the (?:most common|commonest|most frequent|usual) (?P<type>\w+) (?:of|for) (?P<rest>.+)"),
-    ("commonest", r"(?:which|what) (?P<type>\w+) (?:is|are) (?:the )?(?P<rest>.+?) (?:most often|usually|mostly)"),
-    ("which", rf"(?:(?:show|find|give|get|list|search)(?: me| us)?(?: for)? )?(?:all |the |some |any |my )*{_PICTURES} {_VERB} (?P<rest>.+)"),
+    ("how many", rf"how many {_OF}{_PICTURES} {_VERB} (?P<rest>.+)"),
+    ("how many", rf"count(?: the)?(?: number of)? {_OF}{_PICTURES} {_VERB} (?P<rest>.+)"),
+    ("how many", rf"in how many {_OF}{_PICTURES} (?P<clause>(?:is|are) .+)"),
+    (
+        "share",
+        rf"(?:in )?what (?:share|fraction|percentage|proportion|part) {_OF}{_PICTURES} "
+        rf"(?:{_VERB} (?P<rest>.+)|(?P<clause>(?:is|are) .+))",
+    ),
+    (
+        "commonest",
+        r"what(?:'s| is) the (?:most common|commonest|most frequent|usual) (?P<type>\w+) "
+        r"(?:of|for) (?P<rest>.+)",
+    ),
+    (
+        "commonest",
+        r"(?:which|what) (?P<type>\w+) (?:is|are) (?:the )?(?P<rest>.+?) "
+        r"(?:most often|usually|mostly)",
+    ),
+    ("which", rf"(?:{_GET} )?(?:all |the |some |any |my )*{_PICTURES} {_VERB} (?P<rest>.+)"),
     ("which", rf"(?:which|what)(?: of)?(?: the| my)? {_PICTURES} {_VERB} (?P<rest>.+)"),
     ("which", rf"in (?:which|what) {_PICTURES} (?P<clause>(?:is|are) .+)"),
-    ("which", r"(?:show|find|give|get|list|search)(?: me| us)?(?: for)? (?P<rest>.+)"),
-)  # fmt: skip
+    ("which", rf"{_GET} (?P<rest>.+)"),
+)
 _DETERMINER = re.compile(
     r"(?:an?|the|any|some|at least one|one|no|two|three|both)\b", re.IGNORECASE
 )

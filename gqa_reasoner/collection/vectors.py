@@ -32,9 +32,9 @@ FROM counted JOIN frequency USING (word) GROUP BY image_id, word;
 CREATE OR REPLACE TEMP TABLE norms AS
 SELECT image_id, sqrt(sum(weight * weight)) AS norm FROM words GROUP BY image_id;
 """
-_STOP = frozenset(
-    ["a", "an", "the", "of", "in", "on", "at", "to", "is", "are", "was", "do", "does", "which", "what", "who", "where", "how", "many", "show", "me", "find", "with", "picture", "pictures", "image", "images", "photo", "photos", "that", "there", "any", "some", "and", "or", "for", "it", "this", "these"]
-)
+_STOPS = """a an the of in on at to is are was do does which what who where how many show me find
+with picture pictures image images photo photos that there any some and or for it this these"""
+_STOP = frozenset(_STOPS.split())
 
 
 def rank_by_words(
