@@ -84,12 +84,12 @@ def name_colors(rgb: np.ndarray) -> np.ndarray:
     names[gray & (lightness < 0.42)] = COLORS.index("black")
     names[gray & (lightness > 0.86)] = COLORS.index("white")
     edges = (
-        (12.0, 42.0, "red"),
-        (42.0, 79.0, "orange"),
+        (12.0, 36.0, "red"),
+        (36.0, 79.0, "orange"),
         (79.0, 112.0, "yellow"),
         (112.0, 178.0, "green"),
-        (178.0, 285.0, "blue"),
-        (285.0, 333.0, "purple"),
+        (178.0, 275.0, "blue"),
+        (275.0, 333.0, "purple"),
     )
     colored = np.full(lightness.shape, COLORS.index("pink"))
     for low, high, name in edges:

@@ -22,6 +22,8 @@ _UPRIGHT = frozenset({"stop sign", "clock", "television", "laptop", "traffic lig
 """Classes whose text or order of parts would look wrong in a mirror."""
 
 
+_LEGIBLE = {"man": 68, "woman": 68, "boy": 52, "girl": 52, "baby": 38}
+"""Least height in pixels at which a face, about 21 pixels then, shows its expression."""
 _HEADWEAR = frozenset({"hat", "cap", "helmet"})
 """Under these, the bald head and the grey bun that tell old people apart would not show."""
 
@@ -152,7 +154,8 @@ def make_person(
         holding=holding,
     )
     attributes = list(row.looks[look].states)
-    if "sunglasses" not in extras or mood != "sad":
+    hidden = "sunglasses" in extras and mood == "sad"
+    if not hidden and row.height * ratio >= _LEGIBLE[name]:
         attributes.append(mood)
     attributes.append("sitting" if pose == "resting" else pose)
     if pose in ("standing", "walking", "running"):
