@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from detectors.config import from_mapping
 from detectors.errors import InputError
 from gqa_reasoner.model.reasoner import ReasonerConfig
 
-__all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config"]
+__all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class ReasonerTrainingConfig:
     expansion: str = "triples"
     pictures_per_shard: int = 64
     threads: int = 2
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
     log_every: int = 50
     checkpoint_every: int = 250
     evaluate_every: int = 1000
@@ -56,6 +60,11 @@ class ReasonerTrainingConfig:
                      "evaluate_every", "pictures_per_shard"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"training config: {name}: expected at least 1")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError(
+                "training config: precision: expected auto, float32 or bfloat16, "
+                f"got {self.precision!r}"
+            )
         for name in ("source_dropout", "gold_programs", "oracle_scenes", "held_out"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"training config: {name}: expected a share from 0 to 1")
@@ -89,3 +98,10 @@ def learning_rate(config: ReasonerTrainingConfig, step: int) -> float:
     progress = min((step - config.warmup_steps) / span, 1.0)
     low = config.final_learning_rate_share
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def uses_bfloat16(config: ReasonerTrainingConfig) -> bool:
+    """Whether this run multiplies in bfloat16."""
+    if config.precision == "auto":
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return config.precision == "bfloat16"

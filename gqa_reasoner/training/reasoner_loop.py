@@ -25,7 +25,11 @@ from gqa_reasoner.model.losses import IGNORED, attention_guidance, masked_ids
 from gqa_reasoner.model.reasoner import ReasonerModel
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.training.encoded_store import Example, Shard
-from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig, learning_rate
+from gqa_reasoner.training.reasoner_config import (
+    ReasonerTrainingConfig,
+    learning_rate,
+    uses_bfloat16,
+)
 
 __all__ = ["ReasonerLoop", "batches_of", "fit_mixture", "measure"]
 
@@ -59,6 +63,7 @@ class ReasonerLoop:
             lr=config.learning_rate,
             betas=(0.9, 0.98),
         )
+        self.bfloat16 = uses_bfloat16(config)
         self.step = 0
 
     def run(self, *, resume: bool = False, stop_after: int | None = None) -> int:
@@ -128,12 +133,14 @@ class ReasonerLoop:
         labels = torch.tensor([item.answer for item in chosen])
         types = torch.tensor([item.type if item.type >= 0 else IGNORED for item in chosen])
         self.model.train()
-        output = self.model(batch, keep_attention=self.config.guidance_weight > 0)
-        answer = functional.cross_entropy(output.logits, labels, label_smoothing=0.02)
-        loss = answer + self.config.type_weight * masked_ids(output.type_logits, types)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            output = self.model(batch, keep_attention=self.config.guidance_weight > 0)
+        logits = output.logits.float()
+        answer = functional.cross_entropy(logits, labels, label_smoothing=0.02)
+        loss = answer + self.config.type_weight * masked_ids(output.type_logits.float(), types)
         guided = torch.zeros(())
         if output.attention is not None and batch.guided is not None:
-            guided = attention_guidance(output.attention, batch.guided)
+            guided = attention_guidance(output.attention.float(), batch.guided)
             loss = loss + self.config.guidance_weight * guided
         if not bool(torch.isfinite(loss)):
             return None
@@ -145,7 +152,7 @@ class ReasonerLoop:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self._average()
-        right = (output.logits.argmax(-1) == labels).float().mean()
+        right = (logits.argmax(-1) == labels).float().mean()
         return np.asarray([float(value.detach()) for value in (loss, answer, guided, right)])
 
     def _average(self) -> None:
