@@ -7,10 +7,7 @@ Deterministic: the same scene, question, store and seed give the same context.
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,16 +16,15 @@ from detectors.errors import InputError
 from detectors.scene import Scene
 from knowledge.concepts import verbalize
 from knowledge.context import MODES, CoClickQuery, Context, Mode, ScoredTriple
+from knowledge.controls import empty_triples, random_triples, seeded, shuffled_triples
 from knowledge.lemmas import tokenize
-from knowledge.lexical import LemmaRows, LexicalScorer, asked_types
+from knowledge.lexical import LexicalScorer, asked_types
 from knowledge.ontology import Ontology
+from knowledge.retrieval import Candidates, Retriever
 from knowledge.store import TripleStore
 
-__all__ = ["Candidates", "CoClickSource", "Expander", "TripleScorer", "expand"]
+__all__ = ["CoClickSource", "Expander", "TripleScorer", "expand"]
 
-OUTGOING_LIMIT, INCOMING_LIMIT = 256, 64
-CATEGORY_FACTOR, INCOMING_FACTOR = 0.6, 0.5
-CATEGORY_DEPTH = 3
 CUE_WEIGHT, BARE_CUE_WEIGHT, MENTION_WEIGHT = 0.4, 0.1, 0.25
 ASKED_TYPE_WEIGHT = 0.5
 REPEAT_FACTOR = 0.85
@@ -65,24 +61,6 @@ class CoClickSource(Protocol):
         self, scene: Scene, question: str, *, question_id: str | None = None, k: int = 6
     ) -> list[CoClickQuery]:
         """The best queries for a scene, under the leak rules."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The triples that a scene can draw on: M rows.
-
-    `indices` number the store's triples, `far` are the concepts at their other ends, `anchors`
-    index `names` / `object_ids`, `base` is confidence * reach (1 for the object itself, less for
-    its categories and for incoming edges).
-    """
-
-    indices: np.ndarray
-    far: np.ndarray
-    anchors: np.ndarray
-    base: np.ndarray
-    names: tuple[str, ...]
-    object_ids: tuple[tuple[str, ...], ...]
-    rows: LemmaRows
 
 
 class Expander:
@@ -126,9 +104,7 @@ class Expander:
             ],
             dtype=np.float32,
         )
-        self._cache: OrderedDict[tuple[object, ...], Candidates] = OrderedDict()
-        self._cache_size = cache_size
-        self._concepts: dict[str, tuple[tuple[str, int, float], ...]] = {}
+        self._retriever = Retriever(store, ontology, self._lexical, cache_size)
 
     def expand(
         self,
@@ -167,11 +143,10 @@ class Expander:
             return Context(queries=queries, mode=mode, transductive=transductive)
         triples = self._triples(scene, question)
         if mode in ("random", "shuffled"):
-            generator = _generator(seed, scene.image_id, question, mode)
-            control = self._random if mode == "random" else self._shuffled
-            triples = control(triples, scene, generator)
+            generator = seeded(seed, scene.image_id, question, mode)
+            triples = self._control(mode, triples, scene, generator)
         elif mode == "empty":
-            triples = [_placeholder(item) for item in triples]
+            triples = empty_triples(triples)
         return Context(tuple(triples), queries, mode, transductive)
 
     def expand_batch(
@@ -192,79 +167,15 @@ class Expander:
 
     def candidates(self, scene: Scene) -> Candidates:
         """All triples that touch the scene's objects or their categories (cached per image)."""
-        key = (
-            scene.image_id,
-            tuple((item.id, item.name, round(float(item.score), 4)) for item in scene.objects),
-        )
-        found = self._cache.get(key)
-        if found is None:
-            found = self._cache[key] = self._retrieve(scene)
-            if len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(key)
-        return found
+        return self._retriever.candidates(scene)
 
-    def _grounded(self, name: str) -> tuple[tuple[str, int, float], ...]:
-        """(name in the store, concept number, reach) of an object name and its categories."""
-        found = self._concepts.get(name)
-        if found is None:
-            canonical = self.ontology.canonical(name)
-            forms = [(name, 1.0), (canonical, 1.0)]
-            above = [word for word in self.ontology.categories(name) if word != "object"]
-            forms += [(word, CATEGORY_FACTOR) for word in above[:CATEGORY_DEPTH]]
-            numbers: dict[int, tuple[str, int, float]] = {}
-            for form, reach in forms:
-                number = self.store.find(form)
-                if number is not None and number not in numbers:
-                    numbers[number] = (form, number, reach)
-            found = self._concepts[name] = tuple(numbers.values())
-            if len(self._concepts) > 100_000:
-                self._concepts.clear()
-        return found
-
-    def _anchors(self, scene: Scene) -> dict[int, tuple[str, float, list[str]]]:
-        """Concept number to (name, confidence * reach, object ids), in order of appearance."""
-        anchors: dict[int, tuple[str, float, list[str]]] = {}
-        for item in scene.objects:
-            for form, number, reach in self._grounded(item.name):
-                strength = min(max(float(item.score), 0.0), 1.0) * reach
-                old = anchors.get(number)
-                if old is None:
-                    anchors[number] = (form, strength, [item.id])
-                else:
-                    old[2].append(item.id)
-                    if strength > old[1]:
-                        anchors[number] = (form, strength, old[2])
-        return anchors
-
-    def _retrieve(self, scene: Scene) -> Candidates:
-        store = self.store
-        anchors = self._anchors(scene)
-        outgoing, incoming = [], []
-        strengths = np.array([strength for _, strength, _ in anchors.values()], np.float32)
-        for number in anchors:
-            start, end = store.out_range(number)
-            outgoing.append(np.arange(start, min(end, start + OUTGOING_LIMIT)))
-            first, last = store.in_range(number)
-            incoming.append(store.tail_index[first : min(last, first + INCOMING_LIMIT)])
-        sizes_out = [len(part) for part in outgoing]
-        sizes_in = [len(part) for part in incoming]
-        indices = np.concatenate([*outgoing, *incoming, np.empty(0, np.int64)]).astype(np.int64)
-        numbers = np.arange(len(anchors))
-        anchor_rows = np.concatenate([np.repeat(numbers, sizes_out), np.repeat(numbers, sizes_in)])
-        is_out = np.arange(len(indices)) < sum(sizes_out)
-        far = np.where(is_out, store.tails[indices], store.heads[indices]).astype(np.int64)
-        base = strengths[anchor_rows] * np.where(is_out, 1.0, INCOMING_FACTOR)
-        return Candidates(
-            indices,
-            far,
-            anchor_rows,
-            (base * _source_weight(store.weights[indices])).astype(np.float32),
-            tuple(name for name, _, _ in anchors.values()),
-            tuple(tuple(dict.fromkeys(ids)) for _, _, ids in anchors.values()),
-            self._lexical.rows(far),
-        )
+    def _control(
+        self, mode: Mode, kept: list[ScoredTriple], scene: Scene, generator: np.random.Generator
+    ) -> list[ScoredTriple]:
+        if mode == "shuffled":
+            return shuffled_triples(kept, self.store, generator)
+        anchors = {number: ids for number, (_, _, ids) in self._retriever.anchors(scene).items()}
+        return random_triples(kept, self.store, generator, anchors)
 
     def _triples(self, scene: Scene, question: str) -> list[ScoredTriple]:
         candidates = self.candidates(scene)
@@ -274,7 +185,7 @@ class Expander:
         query = self._lexical.query(question, self._asked(question))
         lexical = self._lexical.score(query, candidates.rows)
         if self.scorer is not None:
-            lexical = self._rescored(question, candidates, lexical)
+            lexical = self._rescored(self.scorer, question, candidates, lexical)
         matched = lexical > 0
         cue = query.relation_cues[relations] * np.where(matched, CUE_WEIGHT, BARE_CUE_WEIGHT)
         mention = self._mentions(question, candidates)[candidates.anchors] * MENTION_WEIGHT
@@ -284,16 +195,17 @@ class Expander:
         parts = {"lexical": lexical, "cue": cue, "mention": mention, "prior": prior}
         return self._select(candidates, relevance, parts)
 
-    def _rescored(self, question: str, candidates: Candidates, lexical: np.ndarray) -> np.ndarray:
+    def _rescored(
+        self, scorer: TripleScorer, question: str, candidates: Candidates, lexical: np.ndarray
+    ) -> np.ndarray:
         """Let the scorer judge the candidates that the lexical match puts first."""
-        assert self.scorer is not None
         order = np.argsort(
             -(lexical + self._prior[self.store.relation_numbers[candidates.indices]])
         )
         chosen = order[: max(8 * self.k, 64)]
         texts = [self._text(int(candidates.indices[row])) for row in chosen]
         scores = np.zeros_like(lexical)
-        scores[chosen] = np.maximum(self.scorer.score_texts(question, texts), 0.0)
+        scores[chosen] = np.maximum(scorer.score_texts(question, texts), 0.0)
         return scores
 
     def _text(self, index: int) -> str:
@@ -382,52 +294,6 @@ class Expander:
             },
         )
 
-    def _random(
-        self, kept: list[ScoredTriple], scene: Scene, generator: np.random.Generator
-    ) -> list[ScoredTriple]:
-        """As many triples drawn from the whole store, with the same relevances."""
-        anchors = self._anchors(scene)
-        found = []
-        for item, index in zip(
-            kept, generator.integers(len(self.store), size=len(kept)), strict=True
-        ):
-            triple = self.store.triple_at(int(index))
-            anchor = anchors.get(int(self.store.heads[index]))
-            found.append(
-                replace(
-                    item,
-                    **triple._asdict(),
-                    source="random",
-                    text=verbalize(triple.head, triple.relation, triple.tail),
-                    object_ids=tuple(dict.fromkeys(anchor[2])) if anchor else (),
-                    parts={},
-                )
-            )
-        return found
-
-    def _shuffled(
-        self, kept: list[ScoredTriple], scene: Scene, generator: np.random.Generator
-    ) -> list[ScoredTriple]:
-        """The true heads with tails of other triples of the store that do not hold for them."""
-        found = []
-        for item in kept:
-            tail = item.tail
-            for _ in range(20):
-                index = int(generator.integers(len(self.store)))
-                tail = self.store.concept_text(int(self.store.tails[index]))
-                if tail != item.tail and not self.store.has(item.head, item.relation, tail):
-                    break
-            found.append(
-                replace(
-                    item,
-                    tail=tail,
-                    source="shuffled",
-                    text=verbalize(item.head, item.relation, tail),
-                    parts={},
-                )
-            )
-        return found
-
 
 def expand(
     scene: Scene,
@@ -444,19 +310,3 @@ def expand(
     """Expand one scene and question; for many, keep an `Expander`, which caches per image."""
     expander = Expander(store, ontology, coclick=coclick, k=k)
     return expander.expand(scene, question, mode=mode, seed=seed, question_id=question_id)
-
-
-def _placeholder(item: ScoredTriple) -> ScoredTriple:
-    return ScoredTriple("", "", "", 0.0, 0.0, "empty", "")
-
-
-def _source_weight(weights: np.ndarray) -> np.ndarray:
-    """A triple's own weight as a factor in [0, 1): 0.8 at ConceptNet's usual weight 1."""
-    positive = np.maximum(weights, 0.0)
-    return positive / (positive + 0.25)
-
-
-def _generator(seed: int, *words: str) -> np.random.Generator:
-    data = "\x1f".join((str(seed), *words)).encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(data, digest_size=8).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))

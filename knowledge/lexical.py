@@ -21,6 +21,7 @@ from knowledge.store import TripleStore
 __all__ = ["LemmaRows", "LexicalScorer", "QueryLemmas"]
 
 _K1, _B = 1.2, 0.75
+_MEMO_LIMIT = 100_000
 _ASKED_TYPES = ("color", "material", "shape", "size", "flavor", "pattern", "texture", "sport")
 CUE_LEMMA_WEIGHT = 0.3
 """Weight of a question word that already names a relation ("used for")."""
@@ -62,13 +63,20 @@ class LexicalScorer:
         self._text_ends = sections["lemma_offsets"]
         self._mean_length = max(len(self._lemmas) / max(store.concept_count, 1), 1.0)
         self._table = np.zeros(len(self._counts) + 1, dtype=np.float32)
+        self._numbers: dict[str, int | None] = {}
         self._lemmatizer = Lemmatizer.default()
         self._cues = [_cue_lemmas(name, self._lemmatizer) for name in store.relations]
         self._greatest = math.log(1 + (store.concept_count + 0.5) / 1.5) or 1.0
 
     def lemma_number(self, lemma: str) -> int | None:
         """The number of a lemma by binary search."""
-        wanted = lemma.encode()
+        if lemma not in self._numbers:
+            if len(self._numbers) >= _MEMO_LIMIT:
+                self._numbers.clear()
+            self._numbers[lemma] = self._search(lemma.encode("utf-8", "surrogatepass"))
+        return self._numbers[lemma]
+
+    def _search(self, wanted: bytes) -> int | None:
         low, high = 0, len(self._counts)
         while low < high:
             middle = (low + high) // 2

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Direction", "Path2", "Triple", "TripleSource", "TripleStore"]
 
+_MEMO_LIMIT = 500_000
+_BLOCK = 65_536
+
 Direction = Literal["out", "in", "both"]
 
 
@@ -81,7 +84,7 @@ class TripleStore:
         self._head_scalars, self._tail_scalars = view("head", "I"), view("tail", "I")
         self._relation_scalars = view("relation", "H")
         self._weight_scalars = view("weight", "f")
-        self._in_scalars = view("tail_index", "I")
+        self._text_memo: dict[int, str] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> TripleStore:
@@ -119,9 +122,8 @@ class TripleStore:
 
     def __iter__(self) -> Iterator[Triple]:
         """Every triple, in head order."""
-        for concept in range(self.concept_count):
-            for index in range(self._out[concept], self._out[concept + 1]):
-                yield self._triple(concept, index)
+        for start in range(0, len(self), _BLOCK):
+            yield from self._triples(slice(start, start + _BLOCK))
 
     def __repr__(self) -> str:
         return f"TripleStore({self._file.name}, {len(self)} triples, {self.concept_count} concepts)"
@@ -155,8 +157,13 @@ class TripleStore:
 
     def concept_text(self, concept: int) -> str:
         """The text of a concept number."""
-        start, end = self._text_ends[concept], self._text_ends[concept + 1]
-        return str(self._texts[start:end], "utf-8")
+        text = self._text_memo.get(concept)
+        if text is None:
+            if len(self._text_memo) >= _MEMO_LIMIT:
+                self._text_memo.clear()
+            start, end = self._text_ends[concept], self._text_ends[concept + 1]
+            text = self._text_memo[concept] = str(self._texts[start:end], "utf-8")
+        return text
 
     def find(self, name: str) -> int | None:
         """The number of a concept by any of its forms.
@@ -195,17 +202,17 @@ class TripleStore:
         limit = len(self.tails) if k is None else max(k, 0)
         found: list[Triple] = []
         if direction != "in":
-            start, end = self._out[number], self._out[number + 1]
-            found = [self._triple(number, index) for index in range(start, min(end, start + limit))]
+            start, end = self.out_range(number)
+            found = self._triples(slice(start, min(end, start + limit)))
         if direction != "out":
-            outward = len(found)
-            start, end = self._in[number], self._in[number + 1]
-            for position in range(start, min(end, start + limit)):
-                index = self._in_scalars[position]
-                head = self._head_scalars[index]
-                if direction == "in" or head != number:
-                    found.append(self._triple(head, index))
-            if 0 < outward < len(found):
+            start, end = self.in_range(number)
+            incoming = self._triples(self.tail_index[start : min(end, start + limit)])
+            if direction == "both":
+                text = self.concept_text(number)
+                incoming = [triple for triple in incoming if triple[0] != text]
+            merging = bool(found) and bool(incoming)
+            found += incoming
+            if merging:
                 found.sort(key=_by_weight)
         return found[:limit]
 
@@ -214,9 +221,9 @@ class TripleStore:
         start, end = self.find(first), self.find(second)
         if start is None or end is None:
             return []
-        found = [self._triple(start, index) for index in self._indices(start, end)]
+        found = self._triples(self._indices(start, end))
         if start != end:
-            found += [self._triple(end, index) for index in self._indices(end, start)]
+            found += self._triples(self._indices(end, start))
         return sorted(found, key=_by_weight)
 
     def has(self, head: str, relation: str, tail: str) -> bool:
@@ -225,8 +232,8 @@ class TripleStore:
         if start is None or end is None:
             return False
         return any(
-            self.relations[self._relation_scalars[index]] == relation
-            for index in self._indices(start, end)
+            self.relations[number] == relation
+            for number in self.relation_numbers[self._indices(start, end)].tolist()
         )
 
     def with_relation(self, relation: str, k: int | None = None) -> list[Triple]:
@@ -237,7 +244,7 @@ class TripleStore:
         start, end = self._relation_ends[number], self._relation_ends[number + 1]
         if k is not None:
             end = min(end, start + max(k, 0))
-        return [self.triple_at(int(i)) for i in self.sections["relation_index"][start:end]]
+        return self._triples(self.sections["relation_index"][start:end])
 
     def parents(self, concept: str) -> list[str]:
         """What a concept IsA, best weight first (the ontology's fallback)."""
@@ -261,7 +268,12 @@ class TripleStore:
 
     def triple_at(self, index: int) -> Triple:
         """The triple of a number between 0 and `len(store)`."""
-        return self._triple(self._head_scalars[index], index)
+        return Triple(
+            self.concept_text(self._head_scalars[index]),
+            self.relations[self._relation_scalars[index]],
+            self.concept_text(self._tail_scalars[index]),
+            round(self._weight_scalars[index], 6),
+        )
 
     def out_range(self, concept: int) -> tuple[int, int]:
         """The numbers of a concept's outgoing triples: start and end."""
@@ -295,22 +307,28 @@ class TripleStore:
             num_nodes=self.concept_count,
         )
 
-    def _triple(self, head: int, index: int) -> Triple:
-        return Triple(
-            self.concept_text(head),
-            self.relations[self._relation_scalars[index]],
-            self.concept_text(self._tail_scalars[index]),
-            round(self._weight_scalars[index], 6),
-        )
+    def _triples(self, chosen: slice | np.ndarray) -> list[Triple]:
+        """The triples of a range or of an array of numbers, in that order."""
+        text, relations = self.concept_text, self.relations
+        return [
+            Triple(text(head), relations[relation], text(tail), weight)
+            for head, relation, tail, weight in zip(
+                self.heads[chosen].tolist(),
+                self.relation_numbers[chosen].tolist(),
+                self.tails[chosen].tolist(),
+                np.round(self.weights[chosen].astype(np.float64), 6).tolist(),
+                strict=True,
+            )
+        ]
 
-    def _indices(self, head: int, tail: int) -> list[int]:
+    def _indices(self, head: int, tail: int) -> np.ndarray:
         """Numbers of the triples from head to tail, walking the shorter of the two lists."""
         start, end = self.out_range(head)
         first, last = self.in_range(tail)
         if end - start <= last - first:
-            return (np.flatnonzero(self.tails[start:end] == tail) + start).tolist()
+            return np.flatnonzero(self.tails[start:end] == tail) + start
         chosen = self.tail_index[first:last]
-        return np.sort(chosen[(chosen >= start) & (chosen < end)]).tolist()
+        return np.sort(chosen[(chosen >= start) & (chosen < end)])
 
     def _neighbours(self, concept: int) -> np.ndarray:
         start, end = self.out_range(concept)
@@ -319,13 +337,13 @@ class TripleStore:
         return np.unique(np.concatenate([self.tails[start:end], heads]))
 
     def _best_link(self, one: int, two: int) -> Triple:
-        found = [self._triple(one, i) for i in self._indices(one, two)]
-        found += [self._triple(two, i) for i in self._indices(two, one)]
-        return min(found, key=_by_weight)
+        links = [self._indices(one, two), self._indices(two, one)]
+        return min(self._triples(np.concatenate(links)), key=_by_weight)
 
 
 def _by_weight(triple: Triple) -> tuple[float, str, str, str]:
-    return -triple.weight, triple.head, triple.relation, triple.tail
+    head, relation, tail, weight = triple
+    return -weight, head, relation, tail
 
 
 def _scalars(sections: dict[str, np.ndarray], name: str, code: str) -> memoryview:
