@@ -7,14 +7,19 @@ from collections.abc import Mapping
 
 from gqa_reasoner.questions.draft import Reference
 from gqa_reasoner.questions.english import is_plural, pluralize, sentence, singularize
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS, Lexicon
+from gqa_reasoner.questions.lexicon import Lexicon
 from gqa_reasoner.questions.patterns import PATTERNS
-from gqa_reasoner.questions.references import Referrer, picture
+from gqa_reasoner.questions.phrases import picture
+from gqa_reasoner.questions.references import Referrer
 from gqa_reasoner.questions.statistics import Statistics
 from gqa_reasoner.questions.templates import render
 from gqa_reasoner.questions.view import SceneView
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS
 
 __all__ = ["Bench"]
+
+_TAILED = frozenset(("relS", "relSWho", "relSAnimal", "directOf", "directWhich", "how"))
+"""Families that now and then end in "in this picture"."""
 
 
 class Bench:
@@ -61,7 +66,10 @@ class Bench:
                 return self.word(family, slots)
             pattern = pattern[1:]
         self.used = f"{family}/{number}"
-        return sentence(render(pattern, slots, self.rng))
+        text = render(pattern, slots, self.rng)
+        if family in _TAILED and self.rng.random() < 0.04 and " in the " not in text:
+            text = f"{text[:-1]}{picture(self.rng, bare=0)}?"
+        return sentence(text)
 
     def slots(self, reference: Reference, **more: str) -> dict[str, str]:
         """The slots that most patterns have, agreeing with the reference."""

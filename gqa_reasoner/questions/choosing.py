@@ -5,10 +5,10 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, chain
 from gqa_reasoner.questions.english import is_plural, with_article
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS, TYPE_QUESTIONS
+from gqa_reasoner.questions.phrases import object_form, strand
 from gqa_reasoner.questions.queries import category_words, value_clause
-from gqa_reasoner.questions.references import object_form, strand
 from gqa_reasoner.questions.verifications import operation
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS, TYPE_QUESTIONS
 
 __all__ = [
     "choose_attribute",
@@ -219,15 +219,19 @@ def choose_name_by_attribute(bench: Bench) -> Draft | None:
     category, other = pair
     kind, value = rng.choice(found)
     pool = view.select(category)
+    negated = not bench.strict and kind != "material" and rng.random() < 0.25
     if bench.strict and view.filter(pool, value) != frozenset((place,)):
         return None
     name, identity = view.names[place], view.ids[place]
     slots = category_words(bench, category, is_plural(name))
     slots["a"], slots["b"] = _shuffled(bench, f"the {name}", f"the {other}")
-    slots["that_kind"] = value_clause(bench, kind, value, False, False)
-    slots["that"] = value_clause(bench, kind, value, is_plural(name), False)
+    slots["that_kind"] = value_clause(bench, kind, value, False, negated)
+    slots["that"] = value_clause(bench, kind, value, is_plural(name), negated)
     question = bench.word("categoryThatChoose", slots)
-    steps = [("select", f"{category} ({identity})"), (operation("filter", kind), value)]
+    steps = [
+        ("select", f"{category} ({identity})"),
+        (operation("filter", kind), f"not({value})" if negated else value),
+    ]
     shown = bench.lexicon.adjective(value, kind)
     full = f"{bench.full_name(place)} {bench.verb(place)} {shown}."
     return _name_draft(

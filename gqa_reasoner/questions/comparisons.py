@@ -5,7 +5,7 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, StepDraft, chain, merge
 from gqa_reasoner.questions.english import is_plural, pluralize
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS
 
 __all__ = ["common", "compare_degree", "compare_group", "compare_two"]
 

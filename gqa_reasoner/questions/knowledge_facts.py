@@ -11,7 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from gqa_reasoner.questions.english import singularize, with_article
-from gqa_reasoner.questions.lexicon import ASKABLE_CATEGORIES, Lexicon
+from gqa_reasoner.questions.lexicon import Lexicon
+from gqa_reasoner.questions.word_tables import ASKABLE_CATEGORIES
 from gqa_reasoner.questions.wordlists import words
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from gqa_reasoner.questions.knowledge_facts import (
     knowledge_clause,
     knowledge_question,
 )
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS
+from gqa_reasoner.questions.phrases import object_form, relation_tail
 from gqa_reasoner.questions.queries import category_words
-from gqa_reasoner.questions.references import object_form, relation_tail
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS
 
 __all__ = ["knowledge_families"]
 

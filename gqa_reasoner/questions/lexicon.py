@@ -10,225 +10,28 @@ from typing import TYPE_CHECKING
 
 from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.questions.english import is_mass, is_plural, pluralize, singularize
-from gqa_reasoner.questions.wordlists import words
+from gqa_reasoner.questions.word_tables import (
+    ADJECTIVE_SYNONYMS,
+    ASKABLE_CATEGORIES,
+    BACKDROPS,
+    CLOSED_TYPES,
+    COUNTED,
+    MATERIAL_ADJECTIVES,
+    NEAR,
+    NEVER_BEFORE_NOUN,
+    NO_PERSON_TYPES,
+    OPEN_TYPES,
+    OPPOSITES,
+    PARTS,
+    PERSON_HEIGHT,
+    POSITIONS,
+    UNTYPED_IN_GQA,
+)
 
 if TYPE_CHECKING:
     from knowledge.ontology import Ontology
 
-__all__ = ["ASKABLE_CATEGORIES", "OPPOSITES", "TYPE_NOUNS", "TYPE_QUESTIONS", "Lexicon"]
-
-ASKABLE_CATEGORIES = (
-    "animal",
-    "vehicle",
-    "furniture",
-    "clothing",
-    "food",
-    "fruit",
-    "vegetable",
-    "device",
-    "appliance",
-    "bird",
-    "toy",
-    "dessert",
-    "drink",
-    "tool",
-    "bag",
-    "container",
-    "sauce",
-    "meat",
-    "utensil",
-    "cooking utensil",
-    "baked good",
-    "fast food",
-    "watercraft",
-    "aircraft",
-    "instrument",
-    "musical instrument",
-    "sign",
-    "footwear",
-    "tableware",
-    "accessory",
-    "building",
-    "plant",
-    "sports equipment",
-    "ingredient",
-    "weapon",
-    "body part",
-    "textile",
-)
-"""Categories that a question may name ("What kind of furniture ...")."""
-
-REFERENCE_CATEGORIES = frozenset(
-    words(
-        "animal vehicle furniture clothing food fruit vegetable device appliance bird toy "
-        "dessert drink tool bag container utensil watercraft aircraft instrument person "
-        "building"
-    )
-) | {"cooking utensil", "baked good", "musical instrument"}
-
-_COUNTED = {
-    "furniture": (("piece of furniture", 6), ("item of furniture", 4)),
-    "clothing": (
-        ("clothing item", 5),
-        ("piece of clothing", 4),
-        ("item of clothing", 3),
-        ("article of clothing", 3),
-    ),
-    "footwear": (("footwear", 1),),
-    "tableware": (("piece of tableware", 1),),
-    "sports equipment": (("piece of sports equipment", 1),),
-    "fast food": (("food", 3), ("fast food", 1)),
-    "baked good": (("baked good", 3), ("food", 1)),
-    "watercraft": (("watercraft", 1),),
-    "aircraft": (("aircraft", 1),),
-}
-OPPOSITES: tuple[tuple[str, ...], ...] = (
-    ("open", "closed"),
-    ("wet", "dry"),
-    ("full", "empty"),
-    ("long sleeved", "short sleeved", "sleeveless"),
-    ("leafy", "bare"),
-    ("grassy", "bare", "rocky", "sandy", "snowy"),
-    ("on", "off"),
-    ("curved", "straight"),
-    ("curly", "straight", "wavy"),
-    ("high", "low"),
-    ("comfortable", "uncomfortable"),
-    ("beautiful", "ugly"),
-    ("ripe", "unripe"),
-    ("cooked", "raw"),
-    ("sliced", "whole"),
-    ("bright", "dull"),
-    ("modern", "old fashioned"),
-    ("sharp", "blunt"),
-    ("lit", "unlit"),
-    ("healthy", "unhealthy"),
-    ("sparse", "dense"),
-    ("bald", "hairy"),
-    ("new", "old"),
-    ("made", "unmade"),
-    ("clear", "murky"),
-    ("flat", "bumpy"),
-    ("paved", "unpaved"),
-    ("framed", "unframed"),
-    ("indoors", "outdoors"),
-    ("warm", "cold"),
-    ("delicious", "tasteless"),
-    ("calm", "angry"),
-    ("patterned", "plain"),
-    ("fresh", "rotten"),
-)
-"""Attributes without a type that exclude each other."""
-
-TYPE_NOUNS = {
-    "color": ("color",),
-    "race": ("ethnicity", "race"),
-    "shape": ("shape",),
-    "size": ("size",),
-    "length": ("length",),
-    "height": ("height",),
-    "width": ("width",),
-    "weight": ("weight",),
-    "gender": ("gender",),
-    "material": ("material",),
-    "thickness": ("thickness",),
-    "depth": ("depth",),
-    "pattern": ("pattern",),
-    "texture": ("texture",),
-    "flavor": ("flavor",),
-    "age": ("age",),
-    "tone": ("tone",),
-    "brightness": ("brightness",),
-    "orientation": ("orientation",),
-    "company": ("brand",),
-}
-"""The noun of an attribute type, for "What color is", "of which shape", "have large size"."""
-
-TYPE_QUESTIONS = {
-    "age": ("old",),
-    "size": ("big", "large"),
-    "height": ("tall",),
-    "length": ("long",),
-    "width": ("wide",),
-    "cleanliness": ("clean",),
-    "weight": ("heavy",),
-    "hardness": ("hard",),
-    "fatness": ("fat",),
-    "thickness": ("thick",),
-    "depth": ("deep",),
-}
-"""The adjective of "How tall is"."""
-
-_PARTS = frozenset(("body part", "part", "vehicle part"))
-_BACKDROPS = frozenset(
-    words("sky ground floor wall ceiling ocean sea air background water grass land horizon")
-)
-_NEAR: tuple[tuple[str, ...], ...] = (
-    ("small", "little", "tiny"),
-    ("large", "huge", "giant"),
-    ("young", "little"),
-    ("sad", "unhappy", "angry"),
-    ("round", "circular", "oval"),
-    ("gray", "silver"),
-    ("tan", "beige", "light brown", "cream colored"),
-    ("blond", "yellow"),
-    ("clear", "sunny", "cloudless"),
-    ("cloudy", "overcast", "partly cloudy"),
-    ("metal", "steel", "iron", "aluminum", "stainless steel", "chrome"),
-    ("wood", "hardwood"),
-    ("still", "calm", "smooth"),
-    ("rough", "choppy", "wavy"),
-)
-"""Values that are not asked against each other: one would not be surely wrong."""
-
-_CLOSED_TYPES: dict[str, frozenset[str]] = {
-    kind: frozenset(values.split(","))
-    for kind, values in {
-        "age": "young,old",
-        "height": "tall,short",
-        "length": "long,short",
-        "width": "wide,narrow",
-        "weight": "heavy,light",
-        "tone": "light,dark",
-        "fatness": "fat,skinny,thin",
-        "thickness": "thick,thin",
-        "realism": "real,fake",
-        "hardness": "hard,soft",
-        "brightness": "dark,bright",
-        "depth": "deep,shallow",
-        "opaqness": "clear,opaque",
-        "texture": "coarse,fine",
-        "cleanliness": "clean,dirty,tinted,stained",
-        "face expression": "happy,sad,angry,unhappy",
-        "orientation": "vertical,horizontal",
-        "state": "calm,still,smooth,choppy,rough,wavy",
-        "gender": "male,female",
-        "room": "kitchen,bathroom,office,bedroom,living room",
-        "size": "small,tiny,large,huge,giant,little",
-        "pose": "standing,sitting,walking,running,jumping,crouching,lying,bending,pointing",
-        "activity": "looking down,looking up,staring,sleeping,cooking,waiting,reading,playing,"
-        "driving,posing,eating,drinking,talking,having meeting,resting,taking picture,"
-        "brushing teeth",
-        "sportActivity": "swimming,surfing,skiing,riding,skateboarding,skating,snowboarding,"
-        "performing trick,bicycling",
-    }.items()
-}
-"""The types of which GQA's programs know few values; "bright" is asked without a type there."""
-
-_OPEN_TYPES = frozenset(
-    words("color material shape pattern flavor company sport event liquid race weather")
-)
-_UNTYPED_IN_GQA = frozenset(("bright", "dull", "parked", "open", "closed", "full", "empty"))
-_PERSON_HEIGHT = ("person", "plant", "building", "animal", "tree", "furniture", "grass")
-_NO_PERSON_TYPES = frozenset(("material", "pattern", "tone", "shape", "cleanliness"))
-_MATERIAL_ADJECTIVES = {"wood": "wooden", "metal": "metallic", "wool": "woolen", "gold": "golden"}
-_ADJECTIVE_SYNONYMS = {
-    "small": ("little",),
-    "large": ("big",),
-    "sitting": ("sitting down", "sitting-down"),
-}
-_NEVER_BEFORE_NOUN = frozenset(("on", "off", "looking down", "looking up", "having meeting"))
-_POSITIONS = {"left": "hposition", "right": "hposition", "top": "vposition", "bottom": "vposition"}
+__all__ = ["Lexicon"]
 
 
 class Lexicon:
@@ -299,8 +102,8 @@ class Lexicon:
         """All attribute types of an attribute."""
         known = self._types.get(attribute)
         if known is None:
-            if attribute in _POSITIONS:
-                found: tuple[str, ...] = (_POSITIONS[attribute],)
+            if attribute in POSITIONS:
+                found: tuple[str, ...] = (POSITIONS[attribute],)
             else:
                 found = tuple(
                     kind
@@ -313,9 +116,9 @@ class Lexicon:
     @staticmethod
     def in_type(attribute: str, kind: str) -> bool:
         """Whether GQA's programs give the attribute this type."""
-        if attribute in _UNTYPED_IN_GQA:
+        if attribute in UNTYPED_IN_GQA:
             return False
-        return kind in _OPEN_TYPES or attribute in _CLOSED_TYPES.get(kind, ())
+        return kind in OPEN_TYPES or attribute in CLOSED_TYPES.get(kind, ())
 
     def values_of(self, kind: str) -> tuple[str, ...]:
         """The values of a type, as GQA's programs know it."""
@@ -323,7 +126,7 @@ class Lexicon:
         if known is None:
             found = self.ontology.attributes_of_type(kind)
             words = dict.fromkeys(word for word in found if self.in_type(word, kind))
-            words.update(dict.fromkeys(sorted(_CLOSED_TYPES.get(kind, ()))))
+            words.update(dict.fromkeys(sorted(CLOSED_TYPES.get(kind, ()))))
             known = self._values[kind] = tuple(words)
         return known
 
@@ -338,7 +141,7 @@ class Lexicon:
         person = self.is_person(name)
         if attribute in ("short", "long") and "height" in types and "length" in types:
             categories = (name, *self.categories(name))
-            return "height" if any(word in _PERSON_HEIGHT for word in categories) else "length"
+            return "height" if any(word in PERSON_HEIGHT for word in categories) else "length"
         if attribute == "thin":
             return "fatness" if person or self.is_animal(name) else "thickness"
         if attribute == "little":
@@ -348,19 +151,19 @@ class Lexicon:
         if attribute == "clear":
             return "weather" if name == "sky" else "opaqness"
         if person:
-            types = tuple(word for word in types if word not in _NO_PERSON_TYPES) or types
+            types = tuple(word for word in types if word not in NO_PERSON_TYPES) or types
         return types[0]
 
     @staticmethod
     def near(attribute: str) -> tuple[str, ...]:
         """Values that mean nearly the same."""
-        return tuple(word for group in _NEAR if attribute in group for word in group)
+        return tuple(word for group in NEAR if attribute in group for word in group)
 
     def decoy(self, name: str) -> bool:
         """Whether asking for the name where it is absent makes sense: not of parts or backdrops."""
-        if name in _BACKDROPS:
+        if name in BACKDROPS:
             return False
-        return not _PARTS & set(self.categories(name))
+        return not PARTS & set(self.categories(name))
 
     def verifiable(self, attribute_type: str) -> bool:
         """Whether GQA has operations that verify and choose values of the type."""
@@ -374,7 +177,7 @@ class Lexicon:
             key = (attribute, attribute_type)
             known = self._rivals.get(key)
             if known is None:
-                near = next((group for group in _NEAR if attribute in group), ())
+                near = next((group for group in NEAR if attribute in group), ())
                 known = tuple(
                     word
                     for word in self.values_of(attribute_type)
@@ -386,29 +189,29 @@ class Lexicon:
 
     def counted(self, category: str) -> tuple[tuple[str, int], ...]:
         """Ways to count a category, with weights: "piece of furniture", "item of furniture"."""
-        return _COUNTED.get(category, ((category, 1),))
+        return COUNTED.get(category, ((category, 1),))
 
     @staticmethod
     def before_noun(attribute: str) -> bool:
         """Whether an attribute may stand before its noun."""
-        return attribute not in _NEVER_BEFORE_NOUN
+        return attribute not in NEVER_BEFORE_NOUN
 
     @staticmethod
     def adjective(attribute: str, attribute_type: str) -> str:
         """The attribute after "is": "metal" to "metallic", "plastic" to "made of plastic"."""
         if attribute_type == "material":
-            return _MATERIAL_ADJECTIVES.get(attribute, f"made of {attribute}")
+            return MATERIAL_ADJECTIVES.get(attribute, f"made of {attribute}")
         return attribute
 
     @staticmethod
     def material_adjective(attribute: str) -> str:
         """The material before a noun: "wood" to "wooden"."""
-        return _MATERIAL_ADJECTIVES.get(attribute, attribute)
+        return MATERIAL_ADJECTIVES.get(attribute, attribute)
 
     @staticmethod
     def adjective_synonyms(attribute: str) -> tuple[str, ...]:
         """Other words for an attribute that GQA's questions use ("little" for small)."""
-        return _ADJECTIVE_SYNONYMS.get(attribute, ())
+        return ADJECTIVE_SYNONYMS.get(attribute, ())
 
     @staticmethod
     def uncounted(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, chain
 from gqa_reasoner.questions.english import is_plural, pluralize, with_article
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS, TYPE_QUESTIONS
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS, TYPE_QUESTIONS
 
 __all__ = [
     "ask_activity",

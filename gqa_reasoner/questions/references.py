@@ -14,91 +14,37 @@ from collections.abc import Callable
 
 from gqa_reasoner.questions.draft import Fact, Reference
 from gqa_reasoner.questions.english import (
-    finite_predicate,
     is_plural,
     mark,
+    pluralize,
     possessive,
-    with_article,
 )
-from gqa_reasoner.questions.lexicon import REFERENCE_CATEGORIES, Lexicon
+from gqa_reasoner.questions.lexicon import Lexicon
+from gqa_reasoner.questions.modifiers import (
+    POSSESSIVE,
+    agree,
+    filter_step,
+    relation_clause,
+    value_after,
+    value_before,
+)
+from gqa_reasoner.questions.phrases import PICTURES, location_phrase
 from gqa_reasoner.questions.view import SPATIAL, SceneView
+from gqa_reasoner.questions.word_tables import REFERENCE_CATEGORIES
 from gqa_reasoner.questions.wordlists import words
 
-__all__ = ["PICTURES", "Referrer", "location_phrase", "picture", "relation_tail"]
+__all__ = ["Referrer"]
 
-PICTURES = ("picture", "image", "photo", "photograph", "scene")
-_SIDES = ("picture", "image", "photo")
 _FEMALE = frozenset(["woman", "girl", "lady", "mother", "mom", "bride", "waitress"])
 _MALE = frozenset(["man", "boy", "guy", "gentleman", "father", "dad", "groom", "waiter"])
-_BARE_INNER = frozenset(("wearing", "holding", "riding", "using", "carrying", "eating"))
-_OWNED = frozenset(("of",))
-
-
-def picture(rng: random.Random, *, bare: float = 0.5) -> str:
-    """ " in this picture" and the like, or nothing with probability `bare`."""
-    if rng.random() < bare:
-        return ""
-    return f" in {rng.choice(('the', 'the', 'this'))} {rng.choice(PICTURES)}"
-
-
-def location_phrase(value: str, rng: random.Random) -> str:
-    """A position as a modifier: "on the left side of the photo", "in the top of the image"."""
-    tail = f" of the {rng.choice(_SIDES)}"
-    short = rng.random() < 0.5
-    if value in ("left", "right"):
-        side = rng.choice(("", " side"))
-        return f"on the {value}{side}{'' if short else tail}"
-    if value == "middle":
-        return f"in the {rng.choice(('middle', 'center'))}{'' if short else tail}"
-    return f"in the {value}{rng.choice(('', ' part'))}{tail}"
-
-
-_OTHER_WORDS = {
-    "bigger than": "larger than",
-    "next to": "beside",
-    "lying next to": "lying beside",
-    "standing next to": "standing beside",
-    "to the right of": "on the right of",
-    "to the left of": "on the left of",
-    "on top of": "atop",
-    "wearing": "dressed in",
-}
-
-
-def spoken(predicate: str, rng: random.Random, *, chance: float = 0.04) -> str:
-    """The relation, or with a small chance other words for it ("larger than")."""
-    if predicate in _OTHER_WORDS and rng.random() < chance:
-        return _OTHER_WORDS[predicate]
-    return predicate
-
-
-def relation_tail(
-    predicate: str, plural: bool, person: bool, rng: random.Random, *, quirks: bool = False
-) -> str:
-    """The relation between a noun and what follows it: "that is holding", "behind", "who wears".
-
-    Args:
-        predicate: GQA relation.
-        plural: number of the noun before it.
-        person: whether "who" fits.
-        rng: random source.
-        quirks: also GQA's slips ("that to the left of").
-    """
-    if quirks:
-        predicate = spoken(predicate, rng)
-    verb = "are" if plural else "is"
-    relative = "who" if person and rng.random() < 0.25 else "that"
-    finite = finite_predicate(predicate, plural)
-    draw = rng.random()
-    if finite is None:
-        if quirks and draw < 0.04:
-            return f"{relative} {predicate}"
-        return predicate if draw < 0.6 else f"{relative} {verb} {predicate}"
-    if draw < 0.62:
-        return f"{relative} {verb} {predicate}"
-    if draw < 0.84:
-        return f"{relative} {finite}"
-    return predicate
+_UNTYPED_NEGATIONS = frozenset(("old", "short"))
+_COMMON_VALUES = frozenset(
+    words(
+        "small large young old white black red blue green brown yellow open closed happy sad "
+        "male female tall short long narrow wide clean dirty round rectangular full empty dry "
+        "wet sitting standing walking"
+    )
+)
 
 
 class Referrer:
@@ -172,6 +118,8 @@ class Referrer:
         """The noun as written, and as the program has it."""
         rng, name = self.rng, self.view.names[place]
         draw = rng.random()
+        if not self.strict and category and self.lexicon.is_person(name):
+            category = max(category, 0.4)
         if draw < category:
             found = [word for word in self.lexicon.categories(name) if word in REFERENCE_CATEGORIES]
             if found:
@@ -179,18 +127,12 @@ class Referrer:
                 ways = self.lexicon.counted(word)
                 written = rng.choice(ways)[0]
                 plural = is_plural(name)
-                return (self._number(written) if plural else written), word
+                return (pluralize(written) if plural else written), word
         if draw > 0.85:
             surfaces = self.lexicon.surfaces(name)
             if surfaces:
                 return rng.choice(surfaces), name
         return name, name
-
-    @staticmethod
-    def _number(phrase: str) -> str:
-        from gqa_reasoner.questions.english import pluralize
-
-        return pluralize(phrase)
 
     def _finish(
         self,
@@ -228,6 +170,10 @@ class Referrer:
             place, noun, "", "", [("select", f"{program} ({identity})")], set()
         )
         draw = self.rng.random()
+        if 0.05 <= draw < 0.07:
+            shown = f"that {'are' if reference.plural else 'is'} shown " if draw < 0.055 else ""
+            reference.text += f" {shown}in the {self.rng.choice(PICTURES)}"
+            reference.bare = False
         if draw < 0.05:
             pair = ("these", "those") if reference.plural else ("this", "that")
             reference.text = f"{pair[draw > 0.025]} {reference.core}"
@@ -257,47 +203,6 @@ class Referrer:
         value = self.rng.choice(values)
         return self.lexicon.type_of(value, self.view.names[place]), value
 
-    def _before(self, attribute_type: str, value: str, noun: str) -> tuple[str, str]:
-        """An attribute as (words before the noun, words after it)."""
-        rng = self.rng
-        if attribute_type == "material":
-            draw = rng.random()
-            if draw < 0.3:
-                return "", f"[that {{is}} |]made of {value}"
-            if draw < 0.35:
-                return "", f"made out of {value}"
-            return (self.lexicon.material_adjective(value) if draw < 0.6 else value), ""
-        words = self.lexicon.adjective_synonyms(value)
-        if words and rng.random() < 0.15:
-            value = rng.choice(words)
-        if not self.lexicon.before_noun(value) or " down" in value:
-            return "", f"that {{is}} {value}"
-        return value, ""
-
-    def _after(self, attribute_type: str, value: str) -> str:
-        """An attribute as a relative clause."""
-        rng = self.rng
-        if attribute_type == "material":
-            return rng.choice((f"that {{is}} made of {value}", f"made of {value}"))
-        words = self.lexicon.adjective_synonyms(value)
-        if words and rng.random() < 0.15:
-            value = rng.choice(words)
-        if value.split(" ")[0].endswith("ing") or value in ("on", "off"):
-            return f"that {{is}} {value}"
-        return f"that {rng.choice(('{is}', '{looks}'))} {value}"
-
-    @staticmethod
-    def _agree(phrase: str, plural: bool, rng: random.Random) -> str:
-        if "[" in phrase:
-            phrase = phrase.replace("[that {is} |]", rng.choice(("that {is} ", "")))
-        return phrase.replace("{is}", "are" if plural else "is").replace(
-            "{looks}", "look" if plural else "looks"
-        )
-
-    @staticmethod
-    def _filter(attribute_type: str, value: str) -> tuple[str, str]:
-        return (f"filter {attribute_type}" if attribute_type else "filter", value)
-
     def _by_attribute(
         self, place: int, noun: str, program: str, pool: frozenset[int], depth: int,
         avoid: frozenset[int], hide: frozenset[str], base: list[tuple[str, str]] | None = None,
@@ -310,14 +215,14 @@ class Referrer:
         attribute_type, value = chosen
         if self.strict and len(self.view.filter(pool, value)) != 1:
             return None
-        before, after = self._before(attribute_type, value, noun)
+        before, after = value_before(self.lexicon, attribute_type, value, self.rng)
         if after and tail:
             before, after = "", tail
             return None
         identity = self.view.ids[place]
         steps = [*(base or [("select", f"{program} ({identity})")])]
-        steps.append(self._filter(attribute_type, value))
-        after = self._agree(after, is_plural(noun), self.rng) or tail
+        steps.append(filter_step(attribute_type, value))
+        after = agree(after, is_plural(noun), self.rng) or tail
         known = (facts or set()) | {("value", identity, attribute_type, value)}
         return self._finish(
             place, noun, before, after, steps, known,
@@ -355,8 +260,8 @@ class Referrer:
             )
         if self.strict and len(self.view.filter(pool, value)) != 1:
             return None
-        after = self._agree(self._after(attribute_type, value), plural, rng)
-        steps = [select, self._filter(attribute_type, value)]
+        after = agree(value_after(self.lexicon, attribute_type, value, rng), plural, rng)
+        steps = [select, filter_step(attribute_type, value)]
         facts = {("value", identity, attribute_type, value)}
         return self._finish(place, noun, "", after, steps, facts, values=frozenset((value,)))
 
@@ -382,7 +287,7 @@ class Referrer:
             return None
         other = rng.choice(rivals)
         verb = "are" if is_plural(noun) else "is"
-        operation = "filter" if other in _UNTYPED_NEGATIONS else self._filter(attribute_type, "")[0]
+        operation = "filter" if other in _UNTYPED_NEGATIONS else filter_step(attribute_type, "")[0]
         word = other
         synonyms = self.lexicon.adjective_synonyms(other)
         if synonyms and rng.random() < 0.3:
@@ -454,10 +359,11 @@ class Referrer:
         facts = {*inner.facts, ("relation", *edge)}
         if role == "o" and not inner.pronoun and "that" in inner.text and rng.random() < 0.7:
             return None
-        tail = self._relation_words(noun, place, predicate, role, inner)
+        person = self.lexicon.is_person(view.names[place])
+        tail = relation_clause(noun, person, predicate, role, inner, rng, quirks=self.quirks)
         if tail is None:
             return None
-        if tail.startswith("\x00"):
+        if tail == POSSESSIVE:
             return self._owned(place, noun, target, inner, steps, facts)
         if len(target) != 1 or rng.random() < 0.2:
             found = self._by_attribute(
@@ -490,78 +396,3 @@ class Referrer:
         found = self._finish(place, noun, "", "", steps, facts, mentioned=inner.mentioned)
         found.text, found.bare = f"{owner} {found.core}", False
         return found
-
-    def _relation_words(
-        self, noun: str, place: int, predicate: str, role: str, inner: Reference
-    ) -> str | None:
-        rng = self.rng
-        plural = is_plural(noun)
-        person = self.lexicon.is_person(self.view.names[place])
-        inner_text = object_form(inner)
-        if role == "s":
-            if predicate == "of":
-                return "\x00" if inner.bare or inner.pronoun else None
-            if (
-                inner.bare
-                and predicate in _BARE_INNER
-                and rng.random() < 0.4
-                and not inner.text.startswith(("this", "that", "these", "those"))
-            ):
-                inner_text = indefinite(inner)
-            inner_text = self._other(inner, inner_text, noun)
-            tail = relation_tail(predicate, plural, person, rng, quirks=self.quirks)
-            return f"{tail} {inner_text}"
-        subject = self._other(inner, inner.text, noun)
-        relative = rng.choice(("", "that "))
-        finite = finite_predicate(predicate, inner.plural)
-        stranded = strand(predicate, rng, self.quirks)
-        if finite is not None and rng.random() < 0.35:
-            return f"{relative}{subject} {finite}"
-        return f"{relative}{subject} {'are' if inner.plural else 'is'} {stranded}"
-
-    @staticmethod
-    def _other(inner: Reference, text: str, noun: str) -> str:
-        """ "the other bag" where both nouns are the same."""
-        if inner.noun == noun and text.startswith("the "):
-            return f"the other {text[4:]}"
-        return text
-
-
-def object_form(reference: Reference) -> str:
-    """The phrase after a verb or preposition: "him" for "he"."""
-    if reference.pronoun:
-        word = "him" if reference.noun == "he" else "her"
-        return mark(word, reference.object_id)
-    return reference.text
-
-
-def indefinite(reference: Reference) -> str:
-    """ "a bag" or "trousers" for "the bag", "the trousers"."""
-    return mark_article(reference.core, reference.noun)
-
-
-def mark_article(core: str, noun: str) -> str:
-    """The indefinite article before a marked phrase."""
-    start = core.index("\x03") + 1
-    first = with_article(core[start:].split("\x04")[0], noun)
-    plain = core[start:].split("\x04")[0]
-    return first[: len(first) - len(plain)] + core
-
-
-def strand(predicate: str, rng: random.Random, quirks: bool) -> str:
-    """The relation at the end of its clause; GQA often writes "behind of", "off of"."""
-    if predicate.endswith(" off"):
-        return predicate + " of"
-    if quirks and predicate.split(" ")[-1] in ("behind", "inside") and rng.random() < 0.6:
-        return predicate + " of"
-    return predicate
-
-
-_UNTYPED_NEGATIONS = frozenset(("old", "short"))
-_COMMON_VALUES = frozenset(
-    words(
-        "small large young old white black red blue green brown yellow open closed happy sad "
-        "male female tall short long narrow wide clean dirty round rectangular full empty dry "
-        "wet sitting standing walking"
-    )
-)

@@ -6,7 +6,7 @@ from gqa_reasoner.program.predicates import answer_word
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, chain
 from gqa_reasoner.questions.english import is_plural, with_article
-from gqa_reasoner.questions.references import indefinite, object_form
+from gqa_reasoner.questions.phrases import indefinite, object_form
 from gqa_reasoner.questions.relations import plain_verb
 from gqa_reasoner.questions.view import SPATIAL
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, chain
 from gqa_reasoner.questions.english import finite_predicate, is_plural
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS
+from gqa_reasoner.questions.phrases import indefinite, object_form, relation_tail, spoken, strand
 from gqa_reasoner.questions.queries import category_words
-from gqa_reasoner.questions.references import (
-    indefinite,
-    object_form,
-    relation_tail,
-    spoken,
-    strand,
-)
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS
 
 __all__ = ["ask_object", "ask_same", "ask_subject", "plain_verb"]
 

@@ -20,9 +20,10 @@ from gqa_reasoner.questions.english import pluralize, unmark
 from gqa_reasoner.questions.families import FAMILIES
 from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
 from gqa_reasoner.questions.knowledge_questions import knowledge_families
-from gqa_reasoner.questions.lexicon import ASKABLE_CATEGORIES, OPPOSITES, Lexicon
+from gqa_reasoner.questions.lexicon import Lexicon
 from gqa_reasoner.questions.statistics import Statistics
 from gqa_reasoner.questions.view import SceneView
+from gqa_reasoner.questions.word_tables import ASKABLE_CATEGORIES, OPPOSITES
 from gqa_reasoner.questions.wordlists import words
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class World:
 
     def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
         ontology = lexicon.ontology
+        self.lexicon = lexicon
         names: dict[str, float] = dict(vocabulary.names)
         for category in ASKABLE_CATEGORIES:
             members = ontology.members(category)
@@ -208,6 +210,9 @@ class World:
                 name = self.clothing(rng)
             if rng.random() < 0.16:
                 name = pluralize(name)
+            if objects and rng.random() < 0.12:
+                name = rng.choice(objects).name
+                person = self.lexicon.is_person(name)
             if person:
                 persons.append(place)
             x, y = rng.random() * 300, rng.random() * 220

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, StepDraft, chain, merge
 from gqa_reasoner.questions.english import is_plural, with_article
-from gqa_reasoner.questions.lexicon import TYPE_NOUNS
-from gqa_reasoner.questions.references import location_phrase
+from gqa_reasoner.questions.phrases import location_phrase
+from gqa_reasoner.questions.word_tables import TYPE_NOUNS
 
 __all__ = ["operation", "verify_attribute", "verify_both", "verify_position", "verify_two"]
 
@@ -81,7 +81,7 @@ def _word_attribute(bench: Bench, slots: dict[str, str], kind: str, value: str) 
         slots["question"] = bench.word("verifyAttrColor", slots)
         return "verifyAttr"
     if draw < 0.55:
-        acting = value.split(" ")[0].endswith("ing")
+        acting = value.split(" ")[0].endswith("ing") or value in ("on", "off")
         slots["question"] = bench.word("verifyAttrSeem" if acting else "verifyAttrK", slots)
         return "verifyAttrK"
     slots["question"] = bench.word("verifyAttr", slots)
