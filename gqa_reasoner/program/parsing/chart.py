@@ -1,0 +1,379 @@
+"""The chart's ground: tokens, lexicon and weights, and what single spans can mean.
+
+Legend: a span is `tokens[i:j]`; a reading is `Item(score, value, features)`; features are a tuple
+of (name, value) pairs and the score is their weighted sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from gqa_reasoner.program.parsing import words
+from gqa_reasoner.program.parsing.lexicon import Lexicon
+from gqa_reasoner.program.parsing.morphology import gerund, is_plural, plural, singular
+
+__all__ = ["Chart", "Features", "Item", "Vocabulary"]
+
+Features = tuple[tuple[str, float], ...]
+_PRONOUN_NAMES = {"him": "he", "her": "she", "them": "they"}
+_PARTICLES = frozenset("down up out off away over back around".split())
+_IRREGULAR_PARTICIPLES = frozenset(
+    "worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught".split()
+)
+_SINGLE_PREPOSITIONS = frozenset(phrase[0] for phrase in words.PREPOSITIONS if len(phrase) == 1)
+_SHADES = frozenset("light dark bright pale deep".split())
+_NAMES_PER_SPAN = 4
+
+
+class Item(NamedTuple):
+    """One reading of a span."""
+
+    score: float
+    value: Any
+    features: Features
+
+
+class Vocabulary(Protocol):
+    """What the parser asks of an ontology."""
+
+    def knows(self, name: str) -> bool: ...
+
+    def canonical(self, name: str) -> str: ...
+
+    def attribute_types(self, attribute: str) -> tuple[str, ...]: ...
+
+    def value(self, attribute: str) -> str: ...
+
+    def noun_class(self, name: str) -> str: ...
+
+    def common_categories(self, first: str, second: str) -> tuple[str, ...]: ...
+
+
+class Chart:
+    """Readings of the spans of one question, computed on demand and kept.
+
+    Args:
+        tokens: the question's tokens.
+        lexicon: alignments seen in training.
+        weights: feature name → weight.
+        vocabulary: names and attribute types known beside the lexicon.
+        hints: values to offer wherever they could stand ("name", "attribute", "relation" → values);
+            used in training alone, to reach the record's own program.
+    """
+
+    def __init__(
+        self,
+        tokens: list[str],
+        lexicon: Lexicon,
+        weights: Mapping[str, float],
+        vocabulary: Vocabulary,
+        hints: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        self.tokens = tokens
+        self.size = len(tokens)
+        self.lexicon = lexicon
+        self.weights = weights
+        self.vocabulary = vocabulary
+        self.hints = {kind: tuple(values) for kind, values in (hints or {}).items()}
+        self.aligning = hints is not None
+        self._memo: dict[tuple[Any, ...], Any] = {}
+
+    def item(self, value: Any, features: Features) -> Item:
+        """A reading with its score."""
+        get = self.weights.get
+        return Item(sum(get(name, 0.0) * x for name, x in features), value, features)
+
+    def word(self, position: int) -> str:
+        """The token at a position, "" past the end."""
+        return self.tokens[position] if position < self.size else ""
+
+    def agreement(self, kind: str, value: str, name: str) -> Features:
+        """How often an attribute value had this type with this name."""
+        group = self.vocabulary.noun_class(name)
+        features: Features = ()
+        living = "living" if group in ("person", "animal") else "thing"
+        keys = (("", name), (":class", f"#{group}"), (":living", f"#{living}"))
+        for mark, noun in keys:
+            key = f"{value}|{noun}"
+            share = self.lexicon.log_share("type", key, kind)
+            if share is not None:
+                features += ((f"agreement{mark}", share),)
+            if self.aligning:
+                features += ((f"@type\t{key}\t{kind}", 0.0),)
+        return features
+
+    def negation(self, kind: str, value: str) -> Features:
+        """How often an attribute had this type under `not`."""
+        features: Features = ()
+        share = self.lexicon.log_share("type", f"not|{value}", kind)
+        if share is not None:
+            features += (("negation", share),)
+        else:
+            features += ((f"negation:{kind}", 1.0),)
+        if self.aligning:
+            features += ((f"@type\tnot|{value}\t{kind}", 0.0),)
+        return features
+
+    # -- names ------------------------------------------------------------------------------
+
+    def is_known_name(self, surface: str) -> bool:
+        """Whether a phrase was seen as a name, or the vocabulary has it."""
+        single = singular(surface)
+        return bool(
+            self.lexicon.row("name", single)
+            or self.lexicon.row("known", single)
+            or self.vocabulary.knows(single)
+        )
+
+    def names(self, start: int, end: int, context: str) -> list[Item]:
+        """What object name `tokens[start:end]` stands for; best first, at most four.
+
+        Args:
+            context: "x" after "is there", "o" as an alternative, "d" elsewhere.
+        """
+        key = ("names", start, end, context)
+        if key not in self._memo:
+            self._memo[key] = self._names(start, end, context)
+        return self._memo[key]
+
+    def _names(self, start: int, end: int, context: str) -> list[Item]:
+        surface = " ".join(self.tokens[start:end])
+        stems = self._stems(surface)
+        candidates: dict[str, str] = {}
+        for stem in stems:
+            for name in (stem, plural(stem)) if surface not in words.PRONOUNS else (stem,):
+                candidates.setdefault(name, stem)
+        for name in self.hints.get("name", ()):
+            candidates.setdefault(name, singular(name))
+        span = self._span_features(start, end, surface)
+        items = [
+            self.item(name, span + self._name_features(surface, name, stem, context))
+            for name, stem in candidates.items()
+        ]
+        items.sort(key=lambda item: (-item.score, item.value))
+        return items if self.aligning else items[:_NAMES_PER_SPAN]
+
+    def _span_features(self, start: int, end: int, surface: str) -> Features:
+        length = end - start
+        known = self.is_known_name(surface)
+        features = [(f"span:{'known' if known else 'unknown'}{min(length, 4)}", 1.0)]
+        if length > 1:
+            first = self.tokens[start]
+            if self.lexicon.row("attribute", first) or self.vocabulary.attribute_types(first):
+                features.append((f"span:attribute{'+' if known else '-'}", 1.0))
+        last = self.tokens[end - 1]
+        if last.endswith("ing") and not known:
+            features.append(("span:ing", 1.0))
+        if length == 1 and not known and self.lexicon.row("attribute", last):
+            features.append(("span:adjective", 1.0))
+        return tuple(features)
+
+    def _stems(self, surface: str) -> list[str]:
+        """Singular names that a phrase may stand for: itself, synonyms, what was seen."""
+        if surface in words.PRONOUNS:
+            own = _PRONOUN_NAMES.get(surface, surface)
+        else:
+            own = singular(surface)
+        stems = dict.fromkeys((own, self.vocabulary.canonical(own)))
+        stems |= dict.fromkeys(self.lexicon.row("name", own))
+        stems |= dict.fromkeys(self.lexicon.row("squeezed", own.replace(" ", "")))
+        return list(stems)
+
+    def _name_features(self, surface: str, name: str, stem: str, context: str) -> Features:
+        own = singular(surface)
+        features: list[tuple[str, float]] = []
+        row = self.lexicon.row("name", own)
+        if stem == own:
+            kind = "own"
+        elif stem == self.vocabulary.canonical(own):
+            kind = "canonical"
+        else:
+            kind = "other"
+        if stem != own and stem.replace(" ", "") == own.replace(" ", ""):
+            features.append(("name:compound", 1.0))
+        if row:
+            seen = min(sum(row.values()), 3)
+            share = self.lexicon.log_share("name", own, stem)
+            features.append((f"name:share{seen}", share or 0.0))
+            features.append((f"name:seen:{kind}", 1.0))
+        else:
+            known = bool(self.lexicon.row("known", stem))
+            features.append((f"name:unseen:{kind}:{known:d}", 1.0))
+        many, result = _number(surface), _number(name)
+        features.append((f"number:{many}>{result}:{context}", 1.0))
+        group = "x" if context == "x" else "d"
+        share = self.lexicon.log_share("number", f"{own}|{many}|{group}", result)
+        if share is not None:
+            features.append((f"number:share:{group}", share))
+        share = self.lexicon.log_share("number", own, result)
+        if share is not None:
+            features.append((f"number:any:{group}:{many}", share))
+        if self.aligning:
+            features.append((f"@name\t{surface}\t{name}\t{group}", 0.0))
+        return tuple(features)
+
+    # -- attributes -------------------------------------------------------------------------
+
+    def attributes(self, start: int) -> list[tuple[int, Item]]:
+        """Readings of attribute phrases at `start`: (end, Item((type, value)))."""
+        key = ("attributes", start)
+        if key not in self._memo:
+            found: list[tuple[int, Item]] = []
+            for end in range(start + 1, min(start + 3, self.size) + 1):
+                found.extend((end, item) for item in self._attribute_readings(start, end))
+            self._memo[key] = found
+        return self._memo[key]
+
+    def _attribute_readings(self, start: int, end: int) -> list[Item]:
+        surface = " ".join(self.tokens[start:end])
+        row = self.lexicon.row("attribute", surface)
+        types = self.vocabulary.attribute_types(surface)
+        if not row and not types:
+            if any(
+                token in words.BOUNDARY or not token.isascii() or not token[0].isalnum()
+                for token in self.tokens[start:end]
+            ):
+                return []
+            if end - start > 2 or (end - start == 2 and self.tokens[start] in words.POSITIONS):
+                return []
+        readings = dict.fromkeys(row)
+        value = self.vocabulary.value(surface.replace("-", " ")) if types else surface
+        value = value.removeprefix("turned ")
+        readings |= dict.fromkeys(f"{kind}|{value}" for kind in (*types[:3], ""))
+        if not row:
+            readings |= dict.fromkeys(f"{kind}|{value}" for kind in self._guess_types(surface))
+        readings |= dict.fromkeys(self.hints.get("attribute", ()))
+        total = min(sum(row.values()), 3)
+        length = end - start
+        items = []
+        for reading in readings:
+            kind, _, meaning = reading.partition("|")
+            features: list[tuple[str, float]] = []
+            if row:
+                share = self.lexicon.log_share("attribute", surface, reading)
+                features += [(f"attribute:share{total}", share or 0.0), ("attribute:seen", 1.0)]
+                if reading not in row:
+                    features.append(("attribute:novel", 1.0))
+            else:
+                features.append((f"attribute:unseen{length}{'o' if types else 'n'}", 1.0))
+                if types:
+                    rank = types.index(kind) if kind in types else 9
+                    features.append((f"attribute:type:rank{rank}", 1.0))
+                    features.append((f"attribute:type:{types[0]}>{kind}", 1.0))
+                else:
+                    features.append((f"attribute:type:{kind}:{surface[-3:]}", 1.0))
+                    features.append((f"attribute:type:{kind}", 1.0))
+            if meaning not in (surface, value):
+                features.append(("attribute:rewritten", 1.0))
+            if self.aligning:
+                features.append((f"@attribute\t{surface}\t{reading}", 0.0))
+            items.append(self.item((kind, meaning), tuple(features)))
+        items.sort(key=lambda item: (-item.score, item.value))
+        return items if self.aligning else items[:3]
+
+    @staticmethod
+    def _guess_types(surface: str) -> tuple[str, ...]:
+        if surface.endswith("ing"):
+            return ("activity", "pose", "sportActivity", "")
+        if surface.split()[0] in _SHADES and " " in surface:
+            return ("color",)
+        return ("", "color", "material")
+
+    # -- relations --------------------------------------------------------------------------
+
+    def relations(self, start: int, base: bool = False) -> list[tuple[int, Item]]:
+        """Readings of relation phrases at `start`: (end, Item(predicate)).
+
+        Args:
+            base: whether a verb here stands in its base form (after do / does).
+        """
+        key = ("relations", start, base)
+        if key not in self._memo:
+            found: list[tuple[int, Item]] = []
+            for end, shape in self._relation_spans(start, base):
+                found.extend((end, item) for item in self._predicates(start, end, shape))
+            self._memo[key] = found
+        return self._memo[key]
+
+    def _prepositions(self, start: int) -> list[int]:
+        tokens = tuple(self.tokens[start : start + 5])
+        ends = [
+            start + len(phrase) for phrase in words.PREPOSITIONS if tokens[: len(phrase)] == phrase
+        ]
+        if ends and tokens[1:2] == ("of",) and tokens[0] not in ("of", "out"):
+            ends.append(start + 2)
+        return list(dict.fromkeys(ends))
+
+    def _relation_spans(self, start: int, base: bool) -> list[tuple[int, str]]:
+        if start >= self.size:
+            return []
+        spans = [(end, "prep") for end in self._prepositions(start)]
+        first = self.tokens[start]
+        if first.endswith("er") and self.word(start + 1) == "than":
+            spans.append((start + 2, "than"))
+        if first in words.BOUNDARY or first in _SINGLE_PREPOSITIONS or not first.isascii() or not first[0].isalpha():
+            return spans
+        known = first in words.VERBS or bool(self.lexicon.row("verb", gerund(first)))
+        shape = _verb_shape(first, base, known)
+        if shape is None:
+            return spans
+        spans.append((start + 1, shape))
+        after = start + 1
+        spans += [(end, f"{shape}+prep") for end in self._prepositions(after)]
+        if self.word(after) in _PARTICLES:
+            spans.append((after + 1, f"{shape}+prep"))
+            spans += [(end, f"{shape}+prep") for end in self._prepositions(after + 1)]
+        return list(dict.fromkeys(spans))
+
+    def _predicates(self, start: int, end: int, shape: str) -> list[Item]:
+        tokens = self.tokens[start:end]
+        surface = " ".join(tokens)
+        row = self.lexicon.row("relation", surface)
+        rule = _predicate_by_rule(tokens, shape)
+        total = min(sum(row.values()), 3)
+        items = []
+        for predicate in dict.fromkeys((rule, *row, *self.hints.get("relation", ()))):
+            features: list[tuple[str, float]] = [(f"relation:{shape}:{total > 0:d}", 1.0)]
+            if row:
+                share = self.lexicon.log_share("relation", surface, predicate)
+                features.append((f"relation:share{total}", share or 0.0))
+                if predicate not in row:
+                    features.append(("relation:novel", 1.0))
+            if predicate != rule:
+                features.append(("relation:rewritten", 1.0))
+            if self.lexicon.row("predicate", predicate):
+                features.append(("relation:known", 1.0))
+            if self.aligning:
+                features.append((f"@relation\t{surface}\t{predicate}", 0.0))
+            items.append(self.item(predicate, tuple(features)))
+        items.sort(key=lambda item: (-item.score, item.value))
+        return items if self.aligning else items[:2]
+
+
+def _number(name: str) -> str:
+    return "p" if is_plural(name) else "s"
+
+
+def _verb_shape(verb: str, base: bool, known: bool) -> str | None:
+    if verb.endswith("ing") and len(verb) > 4:
+        return "ing"
+    if verb.endswith("ed") or verb in _IRREGULAR_PARTICIPLES:
+        return "participle"
+    if base:
+        return "base" if known else "base?"
+    if verb.endswith("s") and not verb.endswith("ss"):
+        return "finite" if known else "finite?"
+    return "plain" if known else None
+
+
+def _predicate_by_rule(tokens: list[str], shape: str) -> str:
+    """GQA's spelling of a relation: `-ing` verbs, no `located`, no `of` after `behind`."""
+    out = list(tokens)
+    if shape.startswith(("finite", "base", "plain")):
+        out[0] = gerund(out[0])
+    if len(out) > 1 and out[0] == "located":
+        out = out[1:]
+    if len(out) > 1 and out[-1] == "of" and out[-2] in _SINGLE_PREPOSITIONS - {"out"}:
+        out = out[:-1]
+    return " ".join(out)

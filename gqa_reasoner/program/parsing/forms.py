@@ -1,0 +1,260 @@
+"""The table of question forms: (name, pattern, builder).
+
+Written from the language of GQA's question engine (Hudson & Manning 2019) as its questions show it;
+an alternative wording of a form is one more line. Patterns are explained in `clauses`.
+"""
+
+from __future__ import annotations
+
+from gqa_reasoner.program.parsing import builders as b
+from gqa_reasoner.program.parsing.builders import Builder
+
+__all__ = ["FORMS"]
+
+Form = tuple[str, str, Builder]
+
+_NAME_FORMS: list[Form] = [
+    ("who-rel", "<who> <img> <think> BE? <rel> <np> <alts>", b.who_relates),
+    ("who-obj", "<who> <think> BE <np> <rel> <alts>", b.who_related),
+    ("who-obj", "<who> <think!> <np> BE <rel> <alts>", b.who_related),
+    ("who-obj-do", "<who> DO <np> <relb> <alts>", b.who_related),
+    ("who-obj-do", "<who> <think!> <np> <rel> <alts>", b.who_related),
+    ("who-is", "who <img> <think> BE <pred> <img> <alts>", b.person_doing),
+    ("prep-what", "<prep> <who> BE <np> <verb> <alts>", b.what_related_front),
+    ("rel-what", "<rel> <who> BE <np> <alts>", b.related_what),
+    ("rel-cat", "<rel> what|which <cat> BE <np> <alts>", b.related_category),
+    ("cat-rel", "what|which <cat> <img> <think> BE? <rel> <np> <alts>", b.category_relates),
+    ("cat-same", "what|which <cat> BE|HAVE <same> <np> <alts>", b.category_same),
+    ("cat-obj", "what|which <cat> <think> BE <np> <rel> <alts>", b.category_related),
+    ("cat-obj", "what|which <cat> <think!> <np> BE <rel> <alts>", b.category_related),
+    ("cat-obj-do", "what|which <cat> DO <np> <relb> <alts>", b.category_related),
+    ("cat-is", "what|which <cat> <img> <think> BE|LOOK <pred> <img> <alts>", b.category_filtered),
+    (
+        "cat-this",
+        "what|which <cat> BE this|it|that|these|they|those <img> <alts>",
+        b.category_alone,
+    ),
+    (
+        "cat-shown",
+        "what|which <cat> BE? shown|pictured|depicted|seen <img> <alts>",
+        b.category_alone,
+    ),
+    ("cat-shown", "what|which <cat> BE in|on DET? IMAGE <alts>", b.category_alone),
+    ("cat-shown", "what|which <cat> BE there <img> <alts>", b.category_alone),
+    ("cat-shown", "what|which <cat> do|can you see <img> <alts>", b.category_alone),
+    ("cat-kind", "what|which KIND BE <np> <alts>", b.phrase_name),
+    ("this", "what|who BE this|that|it|these|those <alts>", b.thing_alone),
+    ("np-name", "what|who <think> BE <np> <alts>", b.phrase_name),
+    ("np-called", "what|how <think> BE <np> called <img> <alts>", b.phrase_name),
+    ("np-named", "what <think> BE the name|names of <np> <alts>", b.phrase_name),
+    ("np-called", "what <np> BE called <alts>", b.phrase_name),
+    ("np-called", "what do you call <np> <alts>", b.phrase_name),
+    ("np-which-kind", "what|which KIND of thing BE <np> <alts>", b.phrase_name),
+    ("np-rel-what", "<np> BE? <rel> <who>", b.phrase_relates_what),
+    ("np-rel-cat", "<np> BE? <rel> what|which <cat>", b.phrase_relates_category),
+    ("where", "where <think> BE <np> <alts>", lambda v: b.place_of((v[0], None, v[1]))),
+    ("where-rel", "where <think> BE <np> <rel> <alts>", b.place_of),
+    ("where-rel", "where <think!> <np> BE <rel> <alts>", b.place_of),
+    ("where-do", "where DO <np> <relb> <alts>", b.place_of),
+    ("np-where", "<np> BE where", lambda v: b.place_of((v[0], None, None))),
+    ("np-rel-where", "<np> BE? <rel> where", lambda v: b.place_of((v[0], v[1], None))),
+]
+
+_ATTRIBUTE_FORMS: list[Form] = [
+    ("type", "of? what|which <type> <think> BE <np> <alts>", b.attribute_of),
+    ("type", "of? what|which <type> <think> <np> BE|LOOK|HAVE <alts>", b.attribute_of),
+    ("type", "of? what|which <type> DO <np> have <alts>", b.attribute_of),
+    ("type-of", "what <think> BE the <type> of <np> <alts>", b.attribute_of),
+    ("type-of", "what BE the <type> <np> HAVE <alts>", b.attribute_of),
+    ("type-gap", "of what|which <type> <np> <alts>", b.attribute_of),
+    (
+        "type-last",
+        "<np> BE of? what|which <type> <alts>",
+        lambda v: b.attribute_of((v[1], v[0], v[2])),
+    ),
+    (
+        "type-last",
+        "<np> HAVE what|which <type> <alts>",
+        lambda v: b.attribute_of((v[1], v[0], v[2])),
+    ),
+    ("how", "how <degree> <think> BE <np> <alts>", b.attribute_of),
+    ("how", "how <degree> DO <np> LOOK <alts>", b.attribute_of),
+    ("how", "how <degree> <think> <np> BE <alts>", b.attribute_of),
+    ("made-of", "what <think> BE <np> made|formed of|from <alts>", b.material_of),
+    (
+        "made-of",
+        "what|which <type> <think> BE <np> made|formed of|from <alts>",
+        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
+    ),
+    (
+        "made-of",
+        "what|which <type> BE used to make <np> <alts>",
+        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
+    ),
+    ("made-of", "what BE used to make <np> <alts>", b.material_of),
+    ("makes-up", "what makes|make up <np> <alts>", b.material_of),
+    (
+        "makes-up",
+        "what|which <type> makes|make up <np> <alts>",
+        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
+    ),
+    ("doing", "what <think> BE <np> doing <img> <alts>", b.doing),
+    ("doing", "what <think!> <np> BE doing <img> <alts>", b.doing),
+    ("doing", "what DO <np> do|doing <img> <alts>", b.doing),
+    ("look-like", "how DO <np> look like? <alts>", b.looks_like),
+    ("look-like", "what DO <np> look like <alts>", b.looks_like),
+    ("look-like", "how <think> BE <np> <alts>", b.looks_like),
+    ("side", "on? which|what side <img> <think> BE <np> on? <alts>", b.side_of),
+    ("side", "in? which|what part <img> <think> BE <np> in? <alts>", b.side_of),
+    (
+        "side",
+        "where <img> <think> BE <np> <alts>",
+        lambda v: b.side_of(v) if v[1] is not None else iter(()),
+    ),
+]
+
+_SCENE_FORMS: list[Form] = [
+    (
+        "place",
+        "what|which KIND? of? place|location|scene|setting|area <rest> <alts>",
+        b.scene_query("place"),
+    ),
+    ("room", "what|which KIND? of? room <rest> <alts>", b.scene_query("room")),
+    ("place-room", "what|which KIND? of? place|location <rest> <alts>", b.scene_query("room")),
+    ("weather", "what|which KIND? of? weather|weathers <rest> <alts>", b.scene_query("weather")),
+    ("weather", "how BE the weather <rest> <alts>", b.scene_query("weather")),
+    ("weather", "what BE the weather like? <rest> <alts>", b.scene_query("weather")),
+    ("taken", "where was|is DET? IMAGE <rest> <alts>", b.scene_query("place")),
+    ("where-scene", "where BE this|it <rest> <alts>", b.scene_query("place")),
+    ("showing", "what BE the|this IMAGE showing|depicting <alts>", b.scene_query("place")),
+    ("showing", "what DO the|this IMAGE show|depict <alts>", b.scene_query("place")),
+    ("weather?", "BE the weather <attr> <img>", b.scene_verify),
+    ("weather-or", "BE the weather <attr> or BE? it? <attr> <img>", b.scene_choose),
+    ("scene?", "BE it|this <attr> <img>", b.scene_verify),
+    ("scene?", "BE it|this a|an <attr> scene|picture|photo|image", b.scene_verify),
+    ("scene-or", "BE it|this <attr> or BE? it? <attr> <img>", b.scene_choose),
+    (
+        "scene-or",
+        "BE it|this a|an <attr> or a|an? <attr> scene|picture|photo|image",
+        b.scene_choose,
+    ),
+    ("place?", "BE this|the IMAGE showing|depicting <place>", b.place_verify),
+    ("place?", "DO this|the IMAGE show|depict <place>", b.place_verify),
+    ("place?", "BE this|it a|an IMAGE of <place>", b.place_verify),
+    ("place-or", "BE this|it a|an IMAGE of <place> or <place>", b.place_choose),
+    ("place-or", "BE this|the IMAGE showing|depicting <place> or <place>", b.place_choose),
+]
+
+_SUBJECTS = (
+    "BE <np>",
+    "DO <np> LOOK",
+    "DO <np> LOOK to be",
+    "DO <np> LOOK like",
+    "do you think <np> BE|LOOK",
+    "do you think that? <np> BE|LOOK",
+    "do you think that? <np> LOOK to be",
+)
+
+
+def _yes_no_forms() -> list[Form]:
+    found: list[Form] = []
+    for place, start in enumerate(_SUBJECTS):
+        mark = ("is", "look", "look", "look", "think", "think", "think")[place]
+        found += [
+            (f"{mark}?", f"{start} <attr> <img>", b.verify),
+            (f"{mark}-and", f"{start} <attr> and <attr> <img>", b.verify_two),
+            (f"{mark}-and-both", f"{start} both <attr> and <attr> <img>", b.verify_two),
+            (f"{mark}-or", f"{start} either? <attr> or maybe? <attr> <img>", b.choose),
+            (f"{mark}-or", f"{start} <attr> or is|are it|they|he|she <attr> <img>", b.choose),
+            (f"{mark}-made", f"{start} <made>", b.verify),
+            (f"{mark}-made-or", f"{start} <made> or of? <mat>", b.choose),
+            (f"{mark}-pos", f"{start} <pos>", b.verify),
+            (f"{mark}-pos-or", f"{start} <pos> or <pos2>", b.choose),
+            (f"{mark}-rel", f"{start} <rel> <np>", b.verify_relation),
+            (f"{mark}-rel-or", f"{start} <relpair> <np>", b.choose_relation),
+        ]
+    return found
+
+
+_YES_NO_FORMS: list[Form] = [
+    *_yes_no_forms(),
+    ("have?", "DO <np> have a|an? <attr> <type>", b.verify_typed),
+    ("have-and", "DO <np> have a|an? <attr> <type> and a|an? <attr> <type>", b.verify_two_typed),
+    ("have-or", "DO <np> have a|an? <attr> or <attr> <type>", lambda v: b.choose(v[:3])),
+    ("do-rel", "DO <np> <relb> <np>", b.verify_relation),
+    ("do-rel", "DO you think <np> <rel> <np>", b.verify_relation),
+    ("type-of?", "BE the <type> of <np> <attr>",
+     lambda v: b.verify_typed((v[1], v[2], v[0]))),
+    ("type-of-or", "BE the <type> of <np> <attr> or <attr>", lambda v: b.choose(v[1:])),
+    ("used?", "BE <mat> used to make <np>", lambda v: b.verify((v[1], v[0]))),
+    ("this?", "BE this|that|it|these|those a|an? <described> <img>", b.verify_this),
+    ("this-or", "BE this|that|it|these|those <option> or <option>", b.choose_this),
+    ("kind-or", "BE this|that|it a|an? <attr> or <attr> <cat>", b.choose_kind_this),
+    ("both?", "BE both? <np> and <np> both? <attr>", b.verify_both),
+    ("both-look?", "DO both? <np> and <np> both? LOOK <attr>", b.verify_both),
+    ("both-have?", "DO both? <np> and <np> both? have <attr> <type>", b.verify_both_typed),
+]
+
+_EXIST_FORMS: list[Form] = [
+    ("exist", "BE there <npx> <img>", b.exist),
+    ("exist", "do|can you see <npx> <img>", b.exist),
+    ("exist", "do you think there BE <npx> <img>", b.exist),
+    ("exist", "does the|this IMAGE contain|show|have <npx>", b.exist),
+    ("exist-two", "BE there <pair> <img>", b.exist_two),
+    ("exist-two", "do|can you see <pair> <img>", b.exist_two),
+    ("exist-two", "do you think there BE <pair> <img>", b.exist_two),
+]
+
+_SAME, _DIFFERENT = b.compare_two("same"), b.compare_two("different")
+_TWO_FORMS: list[Form] = [
+    ("same", "BE the <type> of <np> the same as that|those of <np>", _SAME),
+    ("same", "BE the <type> of <np> the same as <np>", _SAME),
+    (
+        "same",
+        "BE the <type> of <np> the same as the <type> of <np>",
+        lambda v: _SAME((v[0], v[1], v[3])),
+    ),
+    ("same", "BE <np> <same> <np>", _SAME),
+    ("same", "DO <np> have <same> <np>", _SAME),
+    ("same", "DO both? <np> and <np> have the same <type>", _SAME),
+    ("same", "BE both? <np> and <np> of? the same <type>", _SAME),
+    ("same", "BE both? <np> and <np> both? made of the same <type>", _SAME),
+    ("same", "BE both? <np> and <np> the same in <type>", _SAME),
+    ("different", "BE the <type> of <np> different than|from that|those of <np>", _DIFFERENT),
+    ("different", "BE the <type> of <np> different than|from <np>", _DIFFERENT),
+    (
+        "different",
+        "BE the <type> of <np> different than|from the <type> of <np>",
+        lambda v: _DIFFERENT((v[0], v[1], v[3])),
+    ),
+    ("different", "BE <np> different in <type> than|from <np>", _DIFFERENT),
+    ("different", "BE both? <np> and <np> different in <type>", _DIFFERENT),
+    ("different", "BE both? <np> and <np> of? a? different <type>", _DIFFERENT),
+    ("different", "DO <np> have a? different <type> than|from <np>", _DIFFERENT),
+    ("different", "DO both? <np> and <np> have a? different <type>", _DIFFERENT),
+    ("common", "what DO both? <np> and <np> have in common", b.common),
+    ("common", "what BE common to both? <np> and <np>", b.common),
+    ("common", "what attribute|property DO both? <np> and <np> share", b.common),
+    ("compare", "which|who|what <think> BE|LOOK <comp> , <np> or <np>", b.compare),
+    ("compare", "which|who|what LOOK to be <comp> , <np> or <np>", b.compare),
+    ("compare", "which|who|what of the two BE <comp> , <np> or <np>", b.compare),
+    ("alike-same", "BE both? <np> all|both? of? the? same <type>", b.all_alike("same")),
+    ("alike-same", "DO both? <np> all|both? have the? same <type>", b.all_alike("same")),
+    ("alike-different", "BE both? <np> of? a? different <type>", b.all_alike("different")),
+    ("alike-different", "DO both? <np> have a? different <type>", b.all_alike("different")),
+    ("alike-are", "BE both <np> <option>", b.all_are("type")),
+    (
+        "alike-gender",
+        "BE both|all? <np> both|all? <attr>",
+        lambda v: b.all_are("gender")(v) if v[1][0] == "gender" else iter(()),
+    ),
+]
+
+FORMS: tuple[Form, ...] = (
+    *_NAME_FORMS,
+    *_ATTRIBUTE_FORMS,
+    *_SCENE_FORMS,
+    *_YES_NO_FORMS,
+    *_EXIST_FORMS,
+    *_TWO_FORMS,
+)

@@ -1,0 +1,168 @@
+"""English inflection as scene-graph names use it: singular, plural, the -ing form of a verb."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+__all__ = ["gerund", "is_plural", "plural", "singular"]
+
+_IRREGULAR = {
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "people": "person",
+    "feet": "foot",
+    "teeth": "tooth",
+    "geese": "goose",
+    "mice": "mouse",
+    "knives": "knife",
+    "wolves": "wolf",
+    "leaves": "leaf",
+    "loaves": "loaf",
+    "shelves": "shelf",
+    "halves": "half",
+    "calves": "calf",
+    "scarves": "scarf",
+    "lives": "life",
+    "wives": "wife",
+    "thieves": "thief",
+    "elves": "elf",
+    "hooves": "hoof",
+    "oxen": "ox",
+    "cacti": "cactus",
+    "potatoes": "potato",
+    "tomatoes": "tomato",
+    "heroes": "hero",
+    "buses": "bus",
+    "gases": "gas",
+    "lenses": "lens",
+    "cookies": "cookie",
+    "ties": "tie",
+    "pies": "pie",
+    "zombies": "zombie",
+    "movies": "movie",
+    "brownies": "brownie",
+    "smoothies": "smoothie",
+    "veggies": "veggie",
+    "axes": "axe",
+    "horses": "horse",
+    "houses": "house",
+    "shoes": "shoe",
+    "canoes": "canoe",
+    "toes": "toe",
+    "vases": "vase",
+    "cases": "case",
+    "nurses": "nurse",
+    "purses": "purse",
+    "blouses": "blouse",
+    "roses": "rose",
+    "noses": "nose",
+    "hoses": "hose",
+    "suitcases": "suitcase",
+    "briefcases": "briefcase",
+    "bookcases": "bookcase",
+    "firehoses": "firehose",
+    "bases": "base",
+    "cheeses": "cheese",
+    "avocados": "avocado",
+    "caches": "cache",
+    "headaches": "headache",
+}
+_IRREGULAR_PLURAL = {single: many for many, single in _IRREGULAR.items()}
+_UNCHANGED = frozenset(
+    "glasses eyeglasses sunglasses goggles scissors pants trousers jeans shorts slacks leggings"
+    " tights pajamas clothes binoculars headphones tongs pliers tweezers stairs bleachers"
+    " fries series species sheep fish deer news gymnastics tennis trunks ruins overalls grass glass"
+    " bus gas dress mattress cactus canvas moss brass address abacus octopus walrus hippopotamus"
+    " asparagus citrus hummus iris lens oasis pancreas christmas atlas virus campus circus"
+    " underpants boxers briefs khakis capris suspenders graffiti spaghetti cattle bacon rice".split()
+)
+_FREE_GERUND = {
+    "lie": "lying",
+    "lies": "lying",
+    "tie": "tying",
+    "ties": "tying",
+    "has": "having",
+    "have": "having",
+    "does": "doing",
+    "goes": "going",
+    "flies": "flying",
+    "carries": "carrying",
+    "is": "being",
+    "see": "seeing",
+    "sees": "seeing",
+    "flee": "fleeing",
+    "ski": "skiing",
+    "skis": "skiing",
+}
+_DOUBLED = frozenset(
+    "sit hit cut put run get swim dig hug pet pat bat jog chop grab drag shop skip step stop trim"
+    " wrap zip clip dip drip flip grip hop mop nap rip ship sip slip strip tap tip trap plug chat"
+    " skim spin win begin rub scrub swing".split()
+) - {"swing"}
+_VOWELS = frozenset("aeiou")
+
+
+@lru_cache(maxsize=8192)
+def singular(name: str) -> str:
+    """Singular of a name's last word (`hot dogs` → `hot dog`); words without one stay."""
+    head, _, word = name.rpartition(" ")
+    if word in _IRREGULAR:
+        single = _IRREGULAR[word]
+    elif word in _UNCHANGED or len(word) < 4 or word.endswith(("ss", "us", "is", "'s")):
+        single = word
+    elif word.endswith("ies"):
+        single = word[:-3] + "y"
+    elif word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        single = word[:-2]
+    elif word.endswith("men") and len(word) > 4:
+        single = word[:-2] + "an"
+    elif word.endswith("s"):
+        single = word[:-1]
+    else:
+        single = word
+    return f"{head} {single}" if head else single
+
+
+@lru_cache(maxsize=8192)
+def plural(name: str) -> str:
+    """Plural of a name's last word (`hot dog` → `hot dogs`)."""
+    head, _, word = name.rpartition(" ")
+    if word in _IRREGULAR_PLURAL:
+        many = _IRREGULAR_PLURAL[word]
+    elif word in _UNCHANGED and not word.endswith(("ss", "us", "lens")) or is_plural(word):
+        many = word
+    elif word.endswith("man") and word != "human":
+        many = word[:-2] + "en"
+    elif word.endswith(("s", "x", "z", "ch", "sh")):
+        many = word + "es"
+    elif word.endswith("y") and word[-2:-1] not in _VOWELS:
+        many = word[:-1] + "ies"
+    else:
+        many = word + "s"
+    return f"{head} {many}" if head else many
+
+
+@lru_cache(maxsize=8192)
+def is_plural(name: str) -> bool:
+    """Whether the last word has a singular that differs from it."""
+    return singular(name) != name
+
+
+@lru_cache(maxsize=8192)
+def gerund(verb: str) -> str:
+    """-ing form of a base or third-person verb: `wears` → `wearing`, `sit` → `sitting`."""
+    if verb in _FREE_GERUND:
+        return _FREE_GERUND[verb]
+    if verb.endswith("ing") and len(verb) > 5:
+        return verb
+    base = verb
+    if verb.endswith(("ches", "shes", "sses", "xes", "zzes")):
+        base = verb[:-2]
+    elif verb.endswith("s") and not verb.endswith("ss"):
+        base = verb[:-1]
+    if base in _DOUBLED:
+        return base + base[-1] + "ing"
+    if base.endswith("e") and not base.endswith(("ee", "oe", "ye")):
+        return base[:-1] + "ing"
+    return base + "ing"
