@@ -1,4 +1,4 @@
-"""Steps that answer: exist, verify, choose, query, and, or, same, different, common, compare.
+"""Steps that answer about one description: exist, verify, choose, query; and, or.
 
 Legend: N objects, K values; a referent (N,) says which object a description means, sum 1.
 """
@@ -16,21 +16,28 @@ from gqa_reasoner.program.arguments import (
     TypeArgument,
     ValueArgument,
 )
-from gqa_reasoner.program.comparisons import more_probability
 from gqa_reasoner.program.evidence import POSITION_TYPES, SCENE_TYPES
 from gqa_reasoner.program.execution import Run, StepResult, normalize, tempered
 from gqa_reasoner.program.object_steps import fits, named, related
-from gqa_reasoner.program.operations import COMPARISONS, Operation
+from gqa_reasoner.program.operations import Operation
 from gqa_reasoner.program.predicates import answer_word, spatial_kind
 
-__all__ = ["boolean"]
+__all__ = [
+    "NAME_TYPES",
+    "boolean",
+    "choice",
+    "choose",
+    "choose_relation",
+    "conjunction",
+    "disjunction",
+    "exist",
+    "query",
+    "verify",
+    "verify_relation",
+]
 
 NAME_TYPES = frozenset({"name", "type", "kind", "species"})
 """Types whose values are the names of objects."""
-SINGLE_GROUP = 0.8
-"""P(all alike) where a detector shows a group as one object: its one value is that of all."""
-COMMON_TYPES = ("color", "material", "shape", "size", "pattern", "age", "gender", "pose")
-"""What `common` may answer, the commonest in GQA first."""
 
 COUNT = "count"
 """The attribute type of "how many"."""
@@ -138,7 +145,7 @@ def choose(run: Run, row: Operation, argument: Alternatives, source: StepResult)
             scores[option] = float(source.referent @ has)
     if not any(scores.values()) and row.attribute_type == "name" and run.evidence.size:
         scores = {option: float(run.evidence.name(option).max()) for option in scores}
-    return _choice(run, scores, source.name)
+    return choice(run, scores, source.name)
 
 
 def _scene_score(run: Run, option: str, attribute_type: str | None) -> float:
@@ -147,7 +154,8 @@ def _scene_score(run: Run, option: str, attribute_type: str | None) -> float:
     return sum(weight for word, weight in weights.items() if lexicon.is_a(word, option))
 
 
-def _choice(run: Run, scores: dict[str, float], name: str | None) -> StepResult:
+def choice(run: Run, scores: dict[str, float], name: str | None) -> StepResult:
+    """The likelier of two answers; a note where nothing speaks for either."""
     if not any(score > 0 for score in scores.values()):
         options = " or ".join(repr(option) for option in scores)
         run.note(f"nothing tells whether {name or 'it'!r} is {options}", failed=True)
@@ -164,7 +172,7 @@ def choose_relation(
     if referent is None or total <= 0 or referent.sum() <= 0:
         scores = dict.fromkeys(map(answer_word, argument.predicates), 0.0)
         run.note(f"no {argument.name!r} found in the picture")
-        return _choice(run, scores, argument.name)
+        return choice(run, scores, argument.name)
     names = names / total
     for broad in (False, True):
         weights = [
@@ -182,7 +190,7 @@ def choose_relation(
         answer_word(predicate): float(names @ item)
         for predicate, item in zip(argument.predicates, weights, strict=True)
     }
-    result = _choice(run, scores, argument.name)
+    result = choice(run, scores, argument.name)
     result.weights = names
     return result
 
@@ -237,12 +245,23 @@ def _name_scores(run: Run, source: StepResult) -> dict[str, float]:
 
 def _type_scores(run: Run, kind: str, source: StepResult) -> dict[str, float]:
     values, matrix = run.evidence.type_values(kind)
-    if not values:
-        return {}
+    if not values or (run.hard and not (source.referent @ matrix).any()):
+        return _untyped_scores(run, source.referent)
     sums = matrix.sum(axis=1, keepdims=True)
     rows = matrix / np.maximum(sums, 1e-9) if run.hard else matrix / (sums + 0.05)
     weights = source.referent @ rows
     return {value: float(weight) for value, weight in zip(values, weights, strict=True) if weight}
+
+
+def _untyped_scores(run: Run, referent: np.ndarray) -> dict[str, float]:
+    """Attributes of the referent whose type the ontology does not know: one of them may be it."""
+    types = run.evidence.lexicon.types
+    scores: dict[str, float] = {}
+    for place in np.flatnonzero(referent > 0):
+        for word, score in run.evidence.scene.objects[int(place)].attributes.items():
+            if not types(word):
+                scores[word] = scores.get(word, 0.0) + float(referent[place]) * score
+    return scores
 
 
 def _guesses(run: Run, kind: str, source: StepResult) -> list[str]:
@@ -270,139 +289,3 @@ def disjunction(
 
 def _both(one: float, other: float) -> float:
     return (one * other + min(one, other)) / 2
-
-
-def same(
-    run: Run, row: Operation, argument: TypeArgument | EmptyArgument, *sources: StepResult
-) -> StepResult:
-    """Whether two descriptions, or all objects of one, share a value of a type."""
-    if isinstance(argument, TypeArgument):
-        return boolean(_same_within(run, argument.attribute_type, sources[0]))
-    return boolean(_same_between(run, str(row.attribute_type), *sources))
-
-
-def different(
-    run: Run, row: Operation, argument: TypeArgument | EmptyArgument, *sources: StepResult
-) -> StepResult:
-    """The opposite of `same`."""
-    return boolean(1.0 - (same(run, row, argument, *sources).truth or 0.0))
-
-
-def _value_rows(run: Run, kind: str) -> np.ndarray:
-    """P(object has value), (N, K)."""
-    evidence = run.evidence
-    if kind not in NAME_TYPES:
-        return evidence.type_values(kind)[1]
-    names, matrix = evidence.class_names(None)
-    keys = [evidence.lexicon.key(name) for name in names]
-    unique = list(dict.fromkeys(keys))
-    merged = np.zeros((evidence.size, len(unique)))
-    for column, key in enumerate(keys):
-        merged[:, unique.index(key)] += matrix[:, column]
-    return merged
-
-
-def _same_between(
-    run: Run, kind: str, one: StepResult, other: StepResult, *, quiet: bool = False
-) -> float:
-    if one.referent is None or other.referent is None:
-        return 0.0
-    rows = _value_rows(run, kind)
-    left, right = one.referent @ rows, other.referent @ rows
-    if not (left.any() and right.any()):
-        if not quiet:
-            lacking = one if not left.any() else other
-            run.note(f"nothing tells the {kind} of {lacking.name!r}", failed=True)
-        return 0.0
-    if run.hard:
-        return float(bool(((left > 0) & (right > 0)).any()))
-    return _all_alike(np.stack([left, right]))
-
-
-def _all_alike(rows: np.ndarray) -> float:
-    """P(all rows have one value), from P(value) per row, (M, K).
-
-    The likeliest shared value is weighed against the likeliest combination that is not shared.
-    """
-    alike = float(rows.prod(axis=0).max())
-    best = rows.max(axis=1)
-    if rows.shape[1] == 1:
-        return alike
-    unlike = float(best.prod())
-    if (rows.argmax(axis=1) == rows[0].argmax()).all():
-        second = np.sort(rows, axis=1)[:, -2]
-        unlike *= float((second / np.maximum(best, 1e-9)).max())
-    return alike / max(alike + unlike, 1e-12)
-
-
-def _same_within(run: Run, kind: str, source: StepResult) -> float:
-    if source.weights is None or not source.weights.any():
-        return 0.0
-    members = source.weights > (0 if run.hard else 0.5 * source.weights.max())
-    rows = _value_rows(run, kind)[members]
-    if rows.shape[1] == 0 or not rows.any(axis=1).all():
-        run.note(f"nothing tells the {kind} of every {source.name!r}", failed=True)
-        return 0.0
-    if run.hard:
-        return float(rows.min(axis=0).max())
-    return _all_alike(rows) if len(rows) > 1 else SINGLE_GROUP
-
-
-def _told(run: Run, kind: str, one: StepResult, other: StepResult) -> float:
-    """How clearly both descriptions have some value of the type."""
-    rows = _value_rows(run, kind)
-    if run.hard or rows.shape[1] == 0 or one.referent is None or other.referent is None:
-        return 1.0
-    return float((one.referent @ rows).max() * (other.referent @ rows).max())
-
-
-def common(
-    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
-) -> StepResult:
-    """Which attribute type two descriptions share a value of."""
-    scores = {
-        kind: _same_between(run, kind, one, other, quiet=True) * _told(run, kind, one, other)
-        for kind in COMMON_TYPES
-    }
-    if not any(scores.values()):
-        run.note(f"{one.name!r} and {other.name!r} share no known value", failed=True)
-        scores["color"] = 1.0
-    if run.hard:  # the first shared type, as ties have no other order
-        best = max(scores, key=lambda kind: scores[kind])
-        scores = {kind: float(kind == best) for kind in scores}
-    return StepResult(distribution=normalize(scores))
-
-
-def compare(
-    run: Run, row: Operation, argument: EmptyArgument, one: StepResult, other: StepResult
-) -> StepResult:
-    """Which of two objects is older, bigger, healthier, …; answered with its name."""
-    comparison = COMPARISONS[row.name[len("choose ") :]]
-    names = [_comparison_name(run, item) for item in (one, other)]
-    if names[0] == names[1]:
-        names = [_object_name(run, item) for item in (one, other)]
-    if one.referent is None or other.referent is None:
-        return _choice(run, dict.fromkeys(names, 0.0), None)
-    absent = [item.name for item in (one, other) if item.referent.sum() <= 0]
-    told = False
-    probability = 0.5
-    if not absent:
-        probability, told = more_probability(run.evidence, one.referent, other.referent, comparison)
-    if not told:
-        run.note(f"nothing tells which is {row.name[len('choose ') :]}", failed=True)
-    scores = {names[0]: probability}
-    scores[names[1]] = scores.get(names[1], 0.0) + 1 - probability
-    if run.hard:
-        scores = {name: float(score >= 0.5) for name, score in scores.items()}
-    return StepResult(distribution=normalize(scores))
-
-
-def _comparison_name(run: Run, source: StepResult) -> str:
-    """The word of the question, or the object's own name where the question has only a category."""
-    return source.name if source.name is not None else _object_name(run, source)
-
-
-def _object_name(run: Run, source: StepResult) -> str:
-    if source.referent is None or not source.referent.any():
-        return source.name or "object"
-    return run.evidence.scene.objects[int(source.referent.argmax())].name

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from detectors.errors import InputError
 from detectors.scene import Scene
-from gqa_reasoner.program import answer_steps, object_steps
+from gqa_reasoner.program import answer_steps, group_steps, object_steps
 from gqa_reasoner.program.arguments import Argument, TypeArgument, parse_argument
 from gqa_reasoner.program.evidence import Evidence, GraphEvidence, TripleLookup
 from gqa_reasoner.program.execution import Execution, Run, StepResult
@@ -23,7 +23,6 @@ from gqa_reasoner.program.steps import Program, validate
 
 if TYPE_CHECKING:
     from knowledge.context import Context
-
     from knowledge.ontology import Ontology
 
 __all__ = ["Execution", "Executor", "execute"]
@@ -37,14 +36,14 @@ _STEPS: dict[Family, Callable[..., StepResult]] = {
     Family.FILTER: object_steps.filter_objects,
     Family.VERIFY: answer_steps.verify,
     Family.CHOOSE: answer_steps.choose,
-    Family.COMPARE: answer_steps.compare,
+    Family.COMPARE: group_steps.compare,
     Family.QUERY: answer_steps.query,
     Family.EXIST: answer_steps.exist,
     Family.AND: answer_steps.conjunction,
     Family.OR: answer_steps.disjunction,
-    Family.SAME: answer_steps.same,
-    Family.DIFFERENT: answer_steps.different,
-    Family.COMMON: answer_steps.common,
+    Family.SAME: group_steps.same,
+    Family.DIFFERENT: group_steps.different,
+    Family.COMMON: group_steps.common,
 }
 
 

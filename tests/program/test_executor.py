@@ -168,6 +168,11 @@ def test_a_filter_that_fits_nothing_still_leaves_its_object_for_the_answer(table
     assert _answer("Select: dog → Filter size: small → Exist", table) == "no"
 
 
+def test_an_attribute_of_unknown_type_answers_where_nothing_else_does(table: Scene) -> None:
+    table.objects.append(_object("9", "boat", (1, 1, 9, 9), "zigzagging"))
+    assert _answer("Select: boat → Query: activity", table) == "zigzagging"
+
+
 def test_malformed_programs_raise_with_the_step_named(table: Scene) -> None:
     with pytest.raises(InputError, match="step 1: unknown operation 'paint'"):
         execute(Program.from_semantic_str("select: dog->paint: red [0]"), table, ONTOLOGY)
