@@ -17,9 +17,9 @@ from detectors.scene import Scene
 from knowledge.concepts import verbalize
 from knowledge.context import MODES, CoClickQuery, Context, Mode, ScoredTriple
 from knowledge.controls import empty_triples, random_triples, seeded, shuffled_triples
-from knowledge.lemmas import tokenize
 from knowledge.lexical import LexicalScorer, asked_types
-from knowledge.ontology import Ontology
+from knowledge.matching import match_concepts, ontology_finder
+from knowledge.ontology import TOP, Ontology
 from knowledge.retrieval import Candidates, Retriever
 from knowledge.store import TripleStore
 
@@ -104,6 +104,7 @@ class Expander:
             ],
             dtype=np.float32,
         )
+        self._find_name = ontology_finder(ontology)
         self._retriever = Retriever(store, ontology, self._lexical, cache_size)
 
     def expand(
@@ -232,22 +233,9 @@ class Expander:
         )
 
     def question_names(self, question: str) -> list[str]:
-        """The object names and categories in a question, longest match first, except "object"."""
-        words = tokenize(question)[:200]
-        found: list[str] = []
-        position = 0
-        while position < len(words):
-            for length in (3, 2, 1):
-                name = " ".join(words[position : position + length])
-                if position + length <= len(words) and self.ontology.knows(name):
-                    canonical = self.ontology.canonical(name)
-                    if canonical != "object":
-                        found.append(canonical)
-                    break
-            else:
-                length = 1
-            position += length
-        return list(dict.fromkeys(found))
+        """The object names and categories in a question, in order, without "object" itself."""
+        found = match_concepts(question, self._find_name)
+        return [name for name in dict.fromkeys(match.concept for match in found) if name != TOP]
 
     def _select(
         self, candidates: Candidates, relevance: np.ndarray, parts: dict[str, np.ndarray]
