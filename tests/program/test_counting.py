@@ -43,3 +43,27 @@ def test_objects_of_a_description_are_counted(program: str, answer: str) -> None
     for mode in ("hard", "soft"):
         execution = execute(Program.from_display(program), scene, Ontology.default(), mode=mode)
         assert execution.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "program"),
+    [
+        ("How many dogs are there?", "Select: dog → Query: count"),
+        ("How many sheep are in the picture?", "Select: sheep → Query: count"),
+        ("How many red cars do you see?", "Select: car → Filter color: red → Query: count"),
+        (
+            "How many chairs are to the left of the table?",
+            "Select: table → Relate: chair, left → Query: count",
+        ),
+    ],
+)
+def test_how_many_is_read_as_a_count(question: str, program: str) -> None:
+    from gqa_reasoner.program.parser import ProgramParser
+
+    ontology = Ontology.default()
+    parsed = ProgramParser.from_pretrained().parse(question).programs[0].program
+    wanted = Program.from_display(program)
+    assert [step.operation for step in parsed.steps] == [step.operation for step in wanted.steps]
+    for step, other in zip(parsed.steps, wanted.steps, strict=True):
+        name, *rest = step.argument.split(",")
+        assert [ontology.singular(name), *rest] == other.argument.split(",")

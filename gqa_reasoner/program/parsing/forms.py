@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gqa_reasoner.program.parsing import builders as b
 from gqa_reasoner.program.parsing.builders import Builder
+from gqa_reasoner.program.parsing.counting import COUNT_FORMS
 
 __all__ = ["FORMS"]
 
@@ -257,4 +258,5 @@ FORMS: tuple[Form, ...] = (
     *_YES_NO_FORMS,
     *_EXIST_FORMS,
     *_TWO_FORMS,
+    *COUNT_FORMS,
 )
