@@ -1,0 +1,1 @@
+"""Checkpoints of `transformers` in the trunk, and back: one key map per family."""
