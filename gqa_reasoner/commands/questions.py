@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     generate.add_argument(
         "--unbalanced", action="store_true", help="keep answers as frequent as they come"
+    )
+    generate.add_argument(
+        "--counting", action="store_true", help='also ask "how many", which GQA does not'
     )
     generate.add_argument(
         "--on-problem", choices=("refuse", "repair"), default="refuse", help="damaged scene graphs"
@@ -59,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     ontology = Ontology.load(arguments.ontology) if arguments.ontology else Ontology.default()
     store = _store(arguments.knowledge)
-    check, families = knowledge_parts(ontology, store)
+    check, families = knowledge_parts(ontology, store, counting=arguments.counting)
     engine = Engine(
         ontology,
         seed=arguments.seed,
@@ -71,18 +76,19 @@ def run(arguments: argparse.Namespace) -> int:
     engine.count(tqdm(scenes, desc="count", disable=None, file=sys.stderr))
     arguments.output.mkdir(parents=True, exist_ok=True)
     table: Counter[tuple[str, str]] = Counter()
-    choices_path = arguments.output / "choices.json"
-    pending: list[tuple[str, dict[str, list[str]]]] = []
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=arguments.output) as lines:
 
-    def questions() -> Iterator[tuple[str, dict[str, object]]]:
-        for scene in tqdm(scenes, desc="write", disable=None, file=sys.stderr):
-            for question, choices in engine.records(scene, arguments.per_image):
-                pending.append((question.id, choices))
-                _count(table, question)
-                yield question.id, question.to_gqa()
+        def questions() -> Iterator[tuple[str, dict[str, object]]]:
+            for scene in tqdm(scenes, desc="write", disable=None, file=sys.stderr):
+                for question, choices in engine.records(scene, arguments.per_image):
+                    lines.write(json.dumps([question.id, choices]) + "\n")
+                    _count(table, question)
+                    yield question.id, question.to_gqa()
 
-    written = write_json_items(arguments.output / "questions.json", questions())
-    write_json_items(choices_path, pending)
+        written = write_json_items(arguments.output / "questions.json", questions())
+        lines.seek(0)
+        items = (tuple(json.loads(line)) for line in lines)
+        write_json_items(arguments.output / "choices.json", items)  # type: ignore[arg-type]
     _summary(table, written, engine.rejected)
     return 0
 

@@ -68,7 +68,9 @@ class ProgramCheck:
         """Whether each description that is finished at a step picks one object."""
         for step in program.steps:
             family = step.operation.split(" ")[0]
-            if family == "filter" or (family in _GROUP_STEPS and len(step.dependencies) == 1):
+            counting = step.operation == "query" and step.argument == "count"
+            grouped = family in _GROUP_STEPS and len(step.dependencies) == 1
+            if family == "filter" or grouped or counting:
                 continue
             for source in step.dependencies:
                 before = program.steps[source]

@@ -21,7 +21,7 @@ from gqa_reasoner.questions.checking import ProgramCheck
 from gqa_reasoner.questions.choices import ChoiceTables
 from gqa_reasoner.questions.draft import Draft
 from gqa_reasoner.questions.english import sentence, unmark
-from gqa_reasoner.questions.families import FAMILIES, Family
+from gqa_reasoner.questions.families import COUNTING, FAMILIES, Family
 from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
 from gqa_reasoner.questions.knowledge_questions import knowledge_families
 from gqa_reasoner.questions.lexicon import Lexicon
@@ -236,14 +236,15 @@ def semantic_string(draft: Draft) -> str:
 
 
 def knowledge_parts(
-    ontology: Ontology, store: TripleStore | None
+    ontology: Ontology, store: TripleStore | None, *, counting: bool = False
 ) -> tuple[ProgramCheck, tuple[Family, ...]]:
     """The check by execution and the families, with those on knowledge where there is a store."""
+    base = (*FAMILIES, COUNTING) if counting else FAMILIES
     if store is None:
-        return ProgramCheck(ontology), FAMILIES
+        return ProgramCheck(ontology), base
     facts = KnowledgeFacts(store, Lexicon(ontology))
     check = ProgramCheck(ontology, triples=lambda *triple: facts.holds(triple[0], triple[1:]))
-    return check, (*FAMILIES, *knowledge_families(facts))
+    return check, (*base, *knowledge_families(facts))
 
 
 def generate(
@@ -255,6 +256,7 @@ def generate(
     store: TripleStore | None = None,
     balanced: bool = True,
     checked: bool = True,
+    counting: bool = False,
 ) -> QuestionSet:
     """Questions and choices for scene graphs.
 
@@ -265,11 +267,12 @@ def generate(
         per_scene: questions wanted per scene; small scenes give fewer.
         store: triples, for the knowledge questions; none without it.
         balanced: balance answers.
+        counting: also ask "how many", which GQA does not.
         checked: execute every program and drop questions that it does not answer as meant.
     """
     if iter(scenes) is scenes:
         scenes = list(scenes)
-    check, families = knowledge_parts(ontology, store)
+    check, families = knowledge_parts(ontology, store, counting=counting)
     engine = Engine(
         ontology,
         seed=seed,

@@ -12,7 +12,7 @@ from gqa_reasoner.questions.english import (
     singularize,
     with_article,
 )
-from gqa_reasoner.questions.phrases import object_form, relation_tail
+from gqa_reasoner.questions.phrases import object_form, relation_tail, spoken
 from gqa_reasoner.questions.queries import value_clause
 from gqa_reasoner.questions.verifications import operation
 from gqa_reasoner.questions.view import SPATIAL
@@ -221,7 +221,7 @@ def exist_relation(bench: Bench) -> Draft | None:
     slots["tail_many"] = relation_tail(asked_predicate, True, person, rng)
     for key in ("tail_one", "tail_many"):
         if not slots[key].startswith(("that", "who")) or rng.random() < 0.8:
-            slots[key] = asked_predicate
+            slots[key] = spoken(asked_predicate, rng) if bench.quirks else asked_predicate
     if reference.noun in (slots["plain_one"], slots["plain_many"]):
         return None
     question = _pick_exist(bench, slots, "existRel")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gqa_reasoner.questions import (
     choosing,
     comparisons,
+    counting,
     existence,
     existence_pairs,
     queries,
@@ -19,7 +20,7 @@ from gqa_reasoner.questions import (
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["COUNTING", "FAMILIES", "Family"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,6 @@ FAMILIES: tuple[Family, ...] = (
     Family("compare degree", comparisons.compare_degree, 2, 1.5),
     Family("common", comparisons.common, 2, 1),
 )
+
+COUNTING = Family("count", counting.ask_count, 2, 2)
+"""Not of GQA: asked only where counting is wanted, always in the training pairs."""

@@ -254,6 +254,24 @@ CLOSED_PATTERNS: dict[str, tuple[str, ...]] = {
         "Are the {many} different in {noun}?",
         "Are the {many} of different {noun}s?",
     ),
+    # ---------------------------------------------------------------- counting (not in GQA)
+    "count": (
+        "How many {many} are there{pic}?",
+        "How many {many} do you see{pic}?",
+        "How many {many} are{inpic}?",
+        "What is the number of {many}{pic}?",
+        "How many {many} can you see{pic}?",
+    ),
+    "countThat": (
+        "How many {many}{pic} {that_many}?",
+        "How many {many} are there that {that_many}?",
+        "How many of the {many} {that_many}?",
+    ),
+    "countRel": (
+        "How many {many} are {tail_many} {ref}?",
+        "How many {many} are there {tail_many} {ref}?",
+        "How many {many} do you see {tail_many} {ref}?",
+    ),
     # ---------------------------------------------------------------- knowledge
     "knowledgeName": (
         "[What|Which] {one}{pic} {knows}?",

@@ -42,20 +42,23 @@ def location_phrase(value: str, rng: random.Random) -> str:
 
 
 _OTHER_WORDS = {
-    "bigger than": "larger than",
-    "next to": "beside",
-    "lying next to": "lying beside",
-    "standing next to": "standing beside",
-    "to the right of": "on the right of",
-    "to the left of": "on the left of",
-    "in front of": "before",
+    "bigger than": ("larger than",),
+    "next to": ("beside", "adjacent to"),
+    "lying next to": ("lying beside",),
+    "standing next to": ("standing beside",),
+    "to the right of": ("on the right of", "right of", "on the right side of"),
+    "to the left of": ("on the left of", "left of", "on the left side of"),
+    "in front of": ("before",),
+    "under": ("underneath", "beneath"),
+    "above": ("over",),
+    "near": ("close to",),
 }
 
 
-def spoken(predicate: str, rng: random.Random, *, chance: float = 0.04) -> str:
+def spoken(predicate: str, rng: random.Random, *, chance: float = 0.06) -> str:
     """The relation, or with a small chance other words for it ("larger than")."""
     if predicate in _OTHER_WORDS and rng.random() < chance:
-        return _OTHER_WORDS[predicate]
+        return rng.choice(_OTHER_WORDS[predicate])
     return predicate
 
 

@@ -118,6 +118,9 @@ class Referrer:
         """The noun as written, and as the program has it."""
         rng, name = self.rng, self.view.names[place]
         draw = rng.random()
+        if category and rng.random() < 0.04 and not self.lexicon.is_person(name):
+            word = rng.choice(("object", "object", "thing"))
+            return (pluralize(word) if is_plural(name) else word), "object"
         if not self.strict and category and self.lexicon.is_person(name):
             category = max(category, 0.4)
         if draw < category:

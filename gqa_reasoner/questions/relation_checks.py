@@ -6,7 +6,7 @@ from gqa_reasoner.program.predicates import answer_word
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, Reference, chain
 from gqa_reasoner.questions.english import is_plural, with_article
-from gqa_reasoner.questions.phrases import indefinite, object_form
+from gqa_reasoner.questions.phrases import indefinite, object_form, spoken
 from gqa_reasoner.questions.relations import plain_verb
 from gqa_reasoner.questions.view import SPATIAL
 
@@ -124,7 +124,8 @@ def _verify_opposite(bench: Bench, place: int, predicate: str, other: int) -> Dr
 
 
 def _word(bench: Bench, reference: Reference, predicate: str, other: str) -> str:
-    slots = bench.slots(reference, pred=predicate, other=other)
+    shown = spoken(predicate, bench.rng) if bench.quirks else predicate
+    slots = bench.slots(reference, pred=shown, other=other)
     base = plain_verb(predicate)
     if base is not None and bench.rng.random() < 0.25:
         slots["base"] = base

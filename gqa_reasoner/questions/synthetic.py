@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from detectors.scene import Relation, Scene, SceneObject
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.english import pluralize, unmark
-from gqa_reasoner.questions.families import FAMILIES
+from gqa_reasoner.questions.families import COUNTING, FAMILIES, Family
 from gqa_reasoner.questions.knowledge_facts import KnowledgeFacts
 from gqa_reasoner.questions.knowledge_questions import knowledge_families
 from gqa_reasoner.questions.lexicon import Lexicon
@@ -299,7 +299,7 @@ def question_program_pairs(
     statistics = Statistics()
     for number in range(300):
         statistics.add(SceneView(world.scene(number, rng), lexicon))
-    families = FAMILIES
+    families: tuple[Family, ...] = (*FAMILIES, COUNTING)
     if store is not None:
         families = (*families, *knowledge_families(KnowledgeFacts(store, lexicon)))
     table = {family.name: family.training_weight for family in families}
