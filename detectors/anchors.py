@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["AnchorGenerator", "cell_anchors"]
+__all__ = ["AnchorGenerator", "RoundedAnchorGenerator", "cell_anchors"]
 
 
 def cell_anchors(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
@@ -56,24 +56,57 @@ class AnchorGenerator:
         """A of each level."""
         return [cell.shape[0] for cell in self.cells]
 
-    def __call__(self, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    def __call__(
+        self, shapes: Sequence[tuple[int, int]], size: tuple[int, int] | None = None
+    ) -> list[Tensor]:
         """Anchors (h * w * A, 4) per level for feature maps of `shapes` (h, w).
 
-        The order is row, column, anchor, which fits outputs laid out as (h, w, A).
+        The order is row, column, anchor, which fits outputs laid out as (h, w, A). `size` is the
+        height and width of the padded pictures, which only some variants need.
         """
-        key = tuple(shapes)
+        key = (*shapes, size or (0, 0))
         if key not in self._cache:
             if len(self._cache) >= 16:
                 self._cache.clear()
             self._cache[key] = [
-                self._level(shape, stride, cell)
+                self._level(shape, self._strides(shape, stride, size), cell)
                 for shape, stride, cell in zip(shapes, self.strides, self.cells, strict=True)
             ]
         return self._cache[key]
 
-    def _level(self, shape: tuple[int, int], stride: int, cell: Tensor) -> Tensor:
-        y = (torch.arange(shape[0], dtype=torch.float32) + self.offset) * stride
-        x = (torch.arange(shape[1], dtype=torch.float32) + self.offset) * stride
+    def _strides(
+        self, shape: tuple[int, int], stride: int, size: tuple[int, int] | None
+    ) -> tuple[int, int]:
+        """Pixels per cell down and across."""
+        return stride, stride
+
+    def _level(self, shape: tuple[int, int], strides: tuple[int, int], cell: Tensor) -> Tensor:
+        y = (torch.arange(shape[0], dtype=torch.float32) + self.offset) * strides[0]
+        x = (torch.arange(shape[1], dtype=torch.float32) + self.offset) * strides[1]
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
         shift = torch.stack([grid_x, grid_y, grid_x, grid_y], dim=-1)
         return (shift[:, :, None, :] + cell).reshape(-1, 4)
+
+
+class RoundedAnchorGenerator(AnchorGenerator):
+    """torchvision's anchors: corners rounded to whole pixels, strides = picture size // map size.
+
+    The strides differ from the nominal ones where a map's size was rounded up, as the coarsest
+    level's often is.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[Sequence[float]],
+        ratios: Sequence[float],
+        strides: Sequence[int],
+    ) -> None:
+        super().__init__(sizes, ratios, strides)
+        self.cells = [cell.round() for cell in self.cells]
+
+    def _strides(
+        self, shape: tuple[int, int], stride: int, size: tuple[int, int] | None
+    ) -> tuple[int, int]:
+        if size is None:
+            return stride, stride
+        return size[0] // shape[0], size[1] // shape[1]

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor
 
 from detectors.boxes import box_area, pairwise_intersection
+from detectors.region_pooling import interpolation, pool_dense, pool_sparse
 
 __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
 
 Backend = Literal["auto", "torch"]
 _NMS_BLOCK = 512
-_BYTES_OF_DENSE_WEIGHTS = 64_000_000
+_DENSE_CELLS = 4000
+"""Maps up to this size are pooled by dense matrix products."""
+_CHUNK_BYTES = 16_000_000
 
 
 @lru_cache(maxsize=1)
@@ -163,19 +166,19 @@ def roi_align(
     if regions.shape[0] == 0:
         return features.sum() * 0 + features.new_zeros(0, channels, *output_size)
     options = (spatial_scale, sampling_ratio, aligned)
-    rows = _interpolation(regions[:, 2], regions[:, 4], output_size[0], height, *options)
-    columns = _interpolation(regions[:, 1], regions[:, 3], output_size[1], width, *options)
+    rows = interpolation(regions[:, 2], regions[:, 4], output_size[0], height, *options)
+    columns = interpolation(regions[:, 1], regions[:, 3], output_size[1], width, *options)
     pictures = regions[:, 0].long()
-    dense_cost = regions.shape[0] * output_size[0] * height * width
-    if dense_cost * 4 > _BYTES_OF_DENSE_WEIGHTS:
-        return _pool_by_gather(features, pictures, rows, columns)
+    if height * width > _DENSE_CELLS:
+        return pool_sparse(features, pictures, rows, columns).permute(0, 3, 1, 2)
     pooled = features.new_zeros(regions.shape[0], *output_size, channels)
+    chunk = max(_CHUNK_BYTES // (output_size[0] * width * channels * 4), 1)
     for picture in range(batch):
         mine = (pictures == picture).nonzero().squeeze(1)
-        if mine.numel():
-            one = features[picture : picture + 1]
-            part = _pool_dense(one, rows[None, mine], columns[None, mine])[0]
-            pooled = pooled.index_copy(0, mine, part.to(pooled.dtype))
+        one = features[picture : picture + 1]
+        for part in mine.split(chunk):
+            cells = pool_dense(one, rows[None, part], columns[None, part])[0]
+            pooled = pooled.index_copy(0, part, cells.to(pooled.dtype))
     return pooled.permute(0, 3, 1, 2)
 
 
@@ -207,96 +210,10 @@ def roi_align_grouped(
     flat = boxes.reshape(-1, 4)
     height, width = features.shape[2:]
     options = (spatial_scale, sampling_ratio, aligned)
-    rows = _interpolation(flat[:, 1], flat[:, 3], output_size[0], height, *options)
-    columns = _interpolation(flat[:, 0], flat[:, 2], output_size[1], width, *options)
+    rows = interpolation(flat[:, 1], flat[:, 3], output_size[0], height, *options)
+    columns = interpolation(flat[:, 0], flat[:, 2], output_size[1], width, *options)
     if weight is not None:
         rows = rows * weight.reshape(-1, 1, 1)
-    return _pool_dense(
+    return pool_dense(
         features, rows.view(batch, count, -1, height), columns.view(batch, count, -1, width)
     )
-
-
-def _interpolation(
-    start: Tensor,
-    end: Tensor,
-    bins: int,
-    cells: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-) -> Tensor:
-    """Interpolation matrix (R, bins, cells) of one axis: row p averages the samples of bin p."""
-    shift = 0.5 if aligned else 0.0
-    start = start.float() * spatial_scale - shift
-    length = end.float() * spatial_scale - shift - start
-    if not aligned:
-        length = length.clamp(min=1.0)
-    bin_size = length / bins
-    if sampling_ratio > 0:
-        samples = torch.full_like(start, float(sampling_ratio))
-    else:
-        samples = torch.ceil(bin_size)
-    largest = max(int(samples.max()), 1) if samples.numel() else 1
-    index = torch.arange(largest, device=start.device, dtype=start.dtype)
-    inside_bin = (index[None] + 0.5) / samples.clamp(min=1)[:, None] * bin_size[:, None]
-    bin_start = start[:, None] + bin_size[:, None] * torch.arange(
-        bins, device=start.device, dtype=start.dtype
-    )
-    position = bin_start[:, :, None] + inside_bin[:, None, :]
-    counted = (position >= -1.0) & (position <= cells) & (index < samples[:, None])[:, None, :]
-    position = position.clamp(min=0.0, max=cells - 1.0)
-    low = position.floor()
-    high = (low + 1).clamp(max=cells - 1.0)
-    fraction = position - low
-    share = counted / samples.clamp(min=1)[:, None, None]
-    matrix = start.new_zeros(start.shape[0], bins, cells)
-    matrix.scatter_add_(2, low.long(), share * (1 - fraction))
-    return matrix.scatter_add_(2, high.long(), share * fraction)
-
-
-def _pool_dense(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`rows (B,R,ph,H) x features (B,C,H,W) x columns (B,R,pw,W)` -> (B, R, ph, pw, C)."""
-    batch, channels, height, width = features.shape
-    count, bins_y = rows.shape[1:3]
-    cells = features.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-    by_row = torch.bmm(rows.reshape(batch, -1, height).to(cells.dtype), cells)
-    by_row = by_row.view(batch * count, bins_y, width, channels)
-    selector = columns.reshape(batch * count, 1, -1, width).to(cells.dtype)
-    pooled = torch.matmul(selector, by_row)
-    return pooled.view(batch, count, bins_y, -1, channels)
-
-
-def _pool_by_gather(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same product over the touched cells only -> (R, C, ph, pw)."""
-    _, channels, height, width = features.shape
-    count, bins_y, bins_x = rows.shape[0], rows.shape[1], columns.shape[1]
-    row_cells, row_weights = _touched(rows)
-    column_cells, column_weights = _touched(columns)
-    base = pictures * (height * width)
-    index = (
-        base[:, None, None, None, None]
-        + row_cells[:, :, None, :, None] * width
-        + column_cells[:, None, :, None, :]
-    )
-    weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
-    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    pooled = torch.nn.functional.embedding_bag(
-        index.reshape(count * bins_y * bins_x, -1),
-        table,
-        per_sample_weights=weights.reshape(count * bins_y * bins_x, -1).to(table.dtype),
-        mode="sum",
-    )
-    return pooled.view(count, bins_y, bins_x, channels).permute(0, 3, 1, 2)
-
-
-def _touched(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """First cells and weights (R, bins, K) of the K consecutive cells that hold each row."""
-    used = matrix > 0
-    cells = matrix.shape[-1]
-    first = used.float().argmax(dim=-1)
-    last = cells - 1 - used.flip(-1).float().argmax(dim=-1)
-    span = torch.where(used.any(dim=-1), last - first + 1, torch.ones_like(first))
-    widest = min(int(span.max()), cells) if span.numel() else 1
-    offsets = torch.arange(widest, device=matrix.device)
-    index = (first.clamp(max=cells - widest)[..., None] + offsets).clamp(max=cells - 1)
-    return index, matrix.gather(-1, index)

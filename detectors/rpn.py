@@ -49,28 +49,37 @@ class ProposalOutput(NamedTuple):
 class ProposalNetwork(nn.Module):
     """A 3x3 convolution and two 1x1 convolutions, shared by all pyramid levels."""
 
-    def __init__(self, channels: int, anchors: AnchorGenerator, settings: ProposalSettings) -> None:
+    def __init__(
+        self,
+        channels: int,
+        anchors: AnchorGenerator,
+        settings: ProposalSettings,
+        hidden_channels: int | None = None,
+    ) -> None:
         super().__init__()
         per_cell = anchors.anchors_per_cell()[0]
         self.anchors = anchors
         self.settings = settings
         self.coder = BoxCoder()
-        self.shared = nn.Conv2d(channels, channels, 3, padding=1)
-        self.objectness = nn.Conv2d(channels, per_cell, 1)
-        self.box_deltas = nn.Conv2d(channels, 4 * per_cell, 1)
+        hidden = hidden_channels or channels
+        self.shared = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.objectness = nn.Conv2d(hidden, per_cell, 1)
+        self.box_deltas = nn.Conv2d(hidden, 4 * per_cell, 1)
         for layer in (self.shared, self.objectness, self.box_deltas):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, levels: Sequence[Tensor]) -> ProposalOutput:
-        """Pyramid levels (B, C, h, w) -> raw outputs."""
+    def forward(
+        self, levels: Sequence[Tensor], size: tuple[int, int] | None = None
+    ) -> ProposalOutput:
+        """Pyramid levels (B, C, h, w) of pictures padded to `size` -> raw outputs."""
         batch = levels[0].shape[0]
         logits, deltas = [], []
         for level in levels:
             hidden = torch.relu(self.shared(level))
             logits.append(self.objectness(hidden).permute(0, 2, 3, 1).reshape(batch, -1))
             deltas.append(self.box_deltas(hidden).permute(0, 2, 3, 1).reshape(batch, -1, 4))
-        anchors = self.anchors([(level.shape[2], level.shape[3]) for level in levels])
+        anchors = self.anchors([(level.shape[2], level.shape[3]) for level in levels], size)
         return ProposalOutput(
             torch.cat(logits, dim=1).float(),
             torch.cat(deltas, dim=1).float(),

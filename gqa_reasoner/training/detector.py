@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 
@@ -38,5 +39,16 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         steps=arguments.steps,
         image_limit=arguments.images,
+        command=command_line(arguments),
     )
     return training.run(resume=arguments.resume, stop_after=arguments.stop_after)
+
+
+def command_line(arguments: argparse.Namespace) -> str:
+    """The command that repeats this run, for the model card."""
+    words = ["gqa-reasoner", "train", "--stage", "detector"]
+    for name in ("data", "validation", "output", "config", "seed", "steps", "images"):
+        value = getattr(arguments, name)
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)

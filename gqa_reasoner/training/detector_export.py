@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 import time
 from dataclasses import replace
@@ -88,7 +87,6 @@ def export(training: DetectorTraining, log: MetricsLog) -> None:
 def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
     """The README of the weights: what they are, how they were made, what they reach."""
     names = training.config.model.vocabulary
-    command = "gqa-reasoner " + " ".join(shlex.quote(word) for word in sys.argv[1:])
     plain = {k: v for k, v in scores.items() if not isinstance(v, dict)}
     lines = [
         "# Region detector of gqa_reasoner",
@@ -100,7 +98,7 @@ def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
         "",
         f"* data: `{training.data_folder}` ({len(training.data)} pictures), validation "
         f"`{training.validation_folder}`",
-        f"* command: `{command}`",
+        f"* command: `{training.command}`",
         f"* seed {training.seed}, {training.config.steps} steps of "
         f"{training.config.batch_size} pictures",
         "* weights: `model.safetensors` (float16), sizes and names: `config.json`; Apache-2.0",

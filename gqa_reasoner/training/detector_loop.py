@@ -119,6 +119,7 @@ class DetectorTraining:
         seed: of weights, order and augmentation.
         steps: overrides `config.steps`.
         image_limit: use only the first pictures.
+        command: what the model card names as the command of this run.
     """
 
     def __init__(
@@ -131,11 +132,12 @@ class DetectorTraining:
         seed: int,
         steps: int | None = None,
         image_limit: int | None = None,
+        command: str = "",
     ) -> None:
         if steps is not None:
             config = replace(config, steps=steps)
         output.mkdir(parents=True, exist_ok=True)
-        self.output, self.seed = output, seed
+        self.output, self.seed, self.command = output, seed, command
         self.data_folder, self.validation_folder = data, validation
         torch.set_num_threads(config.threads)
         scenes = read_scenes(data / "sceneGraphs.json", image_limit)
@@ -283,10 +285,14 @@ class DetectorTraining:
     def restore(self, state: dict[str, Any], source: str) -> None:
         """Take over a checkpoint.
 
+        The number of steps may differ: the learning rate then follows the new number from the
+        checkpoint's step on.
+
         Raises:
             InputError: it belongs to another configuration or seed.
         """
-        if state.get("seed") != self.seed or state.get("config") != to_mapping(self.config):
+        made_with = {**state.get("config", {}), "steps": self.config.steps}
+        if state.get("seed") != self.seed or made_with != to_mapping(self.config):
             raise InputError(
                 f"{source}: checkpoint: made with another seed, configuration or vocabulary; "
                 "train into a new folder, or leave out --resume"

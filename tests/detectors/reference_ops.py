@@ -66,3 +66,24 @@ def roi_align(
                             total += bilinear(plane, y, x)
                     output[r, channel, p, q] = total / max(rows * columns, 1)
     return output
+
+
+def roi_pool(
+    features: np.ndarray, regions: np.ndarray, size: tuple[int, int], scale: float
+) -> np.ndarray:
+    height, width = features.shape[2:]
+    output = np.zeros((len(regions), features.shape[1], *size))
+    for r, (picture, *box) in enumerate(regions):
+        x1, y1, x2, y2 = (math.floor(value * scale + 0.5) for value in box)
+        tall = max(y2 - y1 + 1, 1) / size[0]
+        wide = max(x2 - x1 + 1, 1) / size[1]
+        for p in range(size[0]):
+            for q in range(size[1]):
+                rows = range(math.floor(p * tall) + y1, math.ceil((p + 1) * tall) + y1)
+                columns = range(math.floor(q * wide) + x1, math.ceil((q + 1) * wide) + x1)
+                rows = [y for y in rows if 0 <= y < height]
+                columns = [x for x in columns if 0 <= x < width]
+                for channel in range(features.shape[1]):
+                    cells = [features[int(picture), channel, y, x] for y in rows for x in columns]
+                    output[r, channel, p, q] = max(cells, default=0.0)
+    return output

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from detectors import ops
 from detectors.ops import batched_nms, nms, roi_align, roi_align_grouped
+from detectors.region_pooling import roi_pool
 from tests.detectors import reference_ops as reference
 
 
@@ -81,7 +82,7 @@ REGIONS = [
 def test_roi_align_equals_its_definition(
     aligned: bool, ratio: int, dense: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops, "_BYTES_OF_DENSE_WEIGHTS", 1e12 if dense else 0)
+    monkeypatch.setattr(ops, "_DENSE_CELLS", 1e12 if dense else 0)
     rng = np.random.default_rng(1)
     features, regions = rng.normal(size=(2, 3, 8, 12)), np.array(REGIONS)
     expected = reference.roi_align(features, regions, (3, 4), 0.25, ratio, aligned)
@@ -96,7 +97,7 @@ def test_roi_align_equals_its_definition(
 def test_roi_align_gradient_is_the_transposed_sampling(
     dense: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops, "_BYTES_OF_DENSE_WEIGHTS", 1e12 if dense else 0)
+    monkeypatch.setattr(ops, "_DENSE_CELLS", 1e12 if dense else 0)
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 2, 8, 12, generator=generator, requires_grad=True)
     regions = torch.tensor(REGIONS)
@@ -141,3 +142,15 @@ def test_a_broken_torchvision_is_ignored(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(ops.importlib, "import_module", broken)
     assert nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]), 0.5).tolist() == [0]
     ops._torchvision_ops.cache_clear()
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5])
+def test_roi_pool_equals_its_definition(scale: float) -> None:
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(2, 3, 8, 12)).astype(np.float32)
+    regions = np.array([*REGIONS, [0, 0.0, 0.0, 47.0, 31.0], [1, 2.0, 2.0, 4.0, 30.0]])
+    expected = reference.roi_pool(features, regions, (3, 4), scale)
+    result = roi_pool(
+        torch.from_numpy(features), torch.from_numpy(regions), (3, 4), spatial_scale=scale
+    )
+    np.testing.assert_array_equal(result.numpy(), expected.astype(np.float32))
