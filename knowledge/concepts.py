@@ -19,6 +19,7 @@ MAX_CONCEPT_LENGTH = 500
 """Longer texts are no concepts; dump readers count them as broken lines."""
 
 _ARTICLES = ("a ", "an ", "the ", "to ")
+_VOWELS = tuple("aeiou")
 _EDGE_PUNCTUATION = " .,;:!?\"'`()[]{}"
 
 
@@ -41,14 +42,16 @@ RELATIONS: dict[str, Relation] = {
     "IsA": Relation("is a", ("kind of", "type of", "example of")),
     "HasProperty": Relation("is", ("usually", "normally", "known for")),
     "MadeOf": Relation("is made of", ("made of", "made from", "made out of", "consist of")),
-    "UsedFor": Relation("is used for", ("used for", "used to", "use for", "useful for", "for")),
+    "UsedFor": Relation(
+        "is used for", ("used for", "used to", "use for", "useful for", "good for")
+    ),
     "AtLocation": Relation(
         "is found at", ("found", "kept", "located", "belong", "live", "lives", "stored", "seen in")
     ),
     "CapableOf": Relation("can", ("can", "able to", "capable of")),
     "PartOf": Relation("is part of", ("part of", "belong to")),
     "HasA": Relation("has", ("has", "have", "with")),
-    "ReceivesAction": Relation("can be", ("can be", "be", "usually", "gets")),
+    "ReceivesAction": Relation("can be", ("can be", "could be", "may be")),
     "Desires": Relation("wants", ("want", "wants", "like", "likes")),
     "NotDesires": Relation("does not want"),
     "Causes": Relation("causes", ("cause", "causes", "lead to", "make")),
@@ -167,4 +170,7 @@ def verbalize(head: str, relation: str, tail: str) -> str:
     """
     if relation == "MadeOf":
         return f"{head} is {tail}"
-    return f"{head} {relation_phrase(relation)} {tail}"
+    phrase = relation_phrase(relation)
+    if phrase.endswith(" a") and tail[:1] in _VOWELS:
+        phrase += "n"
+    return f"{head} {phrase} {tail}"

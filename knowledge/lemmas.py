@@ -25,7 +25,8 @@ it its this that these those there here which what who whom whose where when how
 both each either neither can could may might will would shall should must has have had he she they
 them his her their you your i we us me my our as than then so if but one ones thing things object
 objects item items picture image photo scene something someone usually normally often typically
-kind type sort same different other
+kind type sort same different other left right side middle bottom behind front above below under
+look looks seem seems appear appears part
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that carry no topic in a question about a picture."""
