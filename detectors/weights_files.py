@@ -57,10 +57,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def _tensor(value: Any, where: str) -> Tensor:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = np.asarray(value)
         if value.dtype.kind not in "fiub":
             raise InputError(f"{where}: expected numbers, got an array of {value.dtype}")
-        value = torch.from_numpy(np.array(value, copy=True))
+        native = value.dtype.newbyteorder("=")
+        value = torch.from_numpy(np.array(value, dtype=native, order="C", copy=True))
     if not isinstance(value, Tensor):
         raise InputError(f"{where}: expected a tensor, got {type(value).__name__}")
     if value.is_floating_point():
@@ -117,6 +119,15 @@ def _scalar(kind: np.dtype, value: bytes | str = b"") -> Any:
     return np.frombuffer(raw, dtype=kind, count=1)[0]
 
 
+def _from_buffer(
+    data: bytes, kind: np.dtype, shape: tuple[int, ...], order: str, axes: Any = None
+) -> np.ndarray:
+    """`numpy._core.numeric._frombuffer` for plain arrays of numbers only."""
+    if kind.kind not in "fiub" or axes is not None:
+        raise InputError(f"weights: expected a plain array of numbers, got {kind}")
+    return np.frombuffer(data, dtype=kind).reshape(shape, order="F" if order == "F" else "C")
+
+
 def _dtype(code: Any, *options: Any) -> np.dtype:
     """`numpy.dtype` for numbers only: an object array could hold anything."""
     kind = np.dtype(code, copy=True)
@@ -140,6 +151,8 @@ class _ArrayUnpickler(pickle.Unpickler):
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy.core.multiarray", "scalar"): _scalar,
         ("numpy._core.multiarray", "scalar"): _scalar,
+        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _from_buffer,
         ("numpy", "ndarray"): _ArrayType,
         ("numpy", "dtype"): _dtype,
         ("collections", "OrderedDict"): OrderedDict,
