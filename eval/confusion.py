@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from eval.gqa_table import QuestionTable
 
-__all__ = ["GroupConfusion", "group_confusions"]
+__all__ = ["GroupConfusion", "confusion_json", "confusion_text", "group_confusions"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def group_confusions(table: QuestionTable, top: int = 10) -> list[GroupConfusion
     number = np.bincount(table.cell, minlength=len(table.cells)).tolist()
     groups: dict[str, dict[tuple[str, str], int]] = {}
     for (group, gold, predicted), count in zip(table.cells, number, strict=True):
-        pairs = groups.setdefault("(no group)" if group is None else group, {})
+        pairs = groups.setdefault("(no group)" if group is None else group or "(empty)", {})
         key = (gold, "(no prediction)" if predicted is None else predicted)
         pairs[key] = pairs.get(key, 0) + count
     result = [_confusion(name, pairs, top) for name, pairs in groups.items()]
@@ -57,3 +58,28 @@ def _confusion(name: str, pairs: dict[tuple[str, str], int], top: int) -> GroupC
         sorted(wrong, key=lambda item: (-item[2], item[0], item[1]))[:top],
         sum(n for _, said, n in wrong if said not in golds),
     )
+
+
+def confusion_json(groups: list[GroupConfusion]) -> list[dict[str, Any]]:
+    """Plain figures of every group."""
+    return [
+        {
+            "group": group.group,
+            "count": group.count,
+            "accuracy": group.accuracy,
+            "outside": group.outside,
+            "pairs": [{"gold": g, "predicted": p, "count": n} for g, p, n in group.pairs],
+        }
+        for group in groups
+    ]
+
+
+def confusion_text(groups: list[GroupConfusion], top: int = 10) -> str:
+    """The groups with the most wrong answers, and the commonest mistakes in each."""
+    lines = ["", "Most wrong answers, by group:"]
+    for group in groups[:top]:
+        lines.append(f"  {group.group}: {group.wrong} of {group.count} wrong")
+        pairs = ", ".join(f"{gold} → {said} ({n})" for gold, said, n in group.pairs[:5])
+        if pairs:
+            lines.append(f"    {pairs}")
+    return "\n".join(lines)

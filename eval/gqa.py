@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from eval.calibration import Calibration, calibration
 from eval.errors import InputError
 from eval.figures import Figure, share
 from eval.gqa_choices import ChoiceScores, score_choices
@@ -49,7 +50,8 @@ class GQAScores:
     notes: list[str]
     table: QuestionTable
     extra: dict[str, Figure] = field(default_factory=dict)
-    """Figures of our own, such as `groundingCorrected`."""
+    """Figures of our own, such as `groundingCorrected` and `calibrationError` (ECE, percent)."""
+    calibration: Calibration | None = None
 
     def __getitem__(self, name: str) -> float | None:
         return self.figures[name].value
@@ -117,9 +119,27 @@ def score_gqa(
         _refuse_missing(table, missing)
         chosen = None if choices is None else score_choices(table, choices)
     scores = score_table(table, chosen)
+    _add_calibration(scores)
     if normalize and given.unnormalized:
         scores.notes.append(f"{given.unnormalized} predictions were normalized (--normalize)")
     return scores
+
+
+def _add_calibration(scores: GQAScores) -> None:
+    """ECE, where the predictions of all balanced questions come with confidences."""
+    table = scores.table
+    confidences = table.predictions.scores
+    if not confidences:
+        return
+    values = [confidences.get(identifier) for identifier in table.ids()]
+    known = np.array([value is not None for value in values], dtype=bool)
+    if not known.all():
+        scores.notes.append(f"calibration: {int((~known).sum())} predictions have no score")
+    if known.any():
+        given = np.array([value for value in values if value is not None])
+        scores.calibration = calibration(given, table.correct()[known])
+        error = scores.calibration.error * 100
+        scores.extra["calibrationError"] = Figure(error, len(given))
 
 
 def _refuse_missing(table: QuestionTable, missing: Missing) -> None:

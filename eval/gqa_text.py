@@ -5,7 +5,7 @@ from __future__ import annotations
 from eval.figures import Figure
 from eval.gqa import FIGURES, GQAScores
 
-__all__ = ["scores_text"]
+__all__ = ["TITLES", "in_order", "scores_text"]
 
 _UNITS = {"distribution": " (lower is better)"}
 TITLES = {
@@ -29,14 +29,15 @@ def scores_text(scores: GQAScores, intervals: dict[str, tuple[float, float]] | N
         if not groups:
             lines.append("  n/a (the questions do not say)")
         width = max((len(name) for name in groups), default=0)
-        for name, figure in _in_order(groups):
+        for name, figure in in_order(groups):
             lines.append(f"  {name:<{width}}  {figure.text():>6}%  ({figure.count} questions)")
     if scores.notes:
         lines += ["", "Notes:", *(f"  {note}" for note in scores.notes)]
     return "\n".join(lines)
 
 
-def _in_order(groups: dict[str, Figure]) -> list[tuple[str, Figure]]:
+def in_order(groups: dict[str, Figure]) -> list[tuple[str, Figure]]:
+    """Groups by name; numbers as numbers."""
     numeric = all(name.isdigit() for name in groups)
     return sorted(groups.items(), key=lambda item: (int(item[0]) if numeric else 0, item[0]))
 
