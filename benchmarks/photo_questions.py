@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--detector", default=None)
     parser.add_argument("--subset", default="all", choices=["all", "train2017", "val2017"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="default: the shipped weights")
     parser.add_argument("--failures", type=Path, help="write every wrong answer here as JSON lines")
     arguments = parser.parse_args()
     coco = arguments.shared / "data" / "coco"
@@ -123,7 +124,7 @@ def main() -> None:
         arguments.detector
         or f"onnx:{arguments.shared / 'models' / 'yolox_nano' / 'yolox_nano.onnx'}"
     )
-    reasoner = Reasoner.from_pretrained(detector_spec=spec)
+    reasoner = Reasoner.from_pretrained(arguments.weights, detector_spec=spec)
     right: Counter[str] = Counter()
     wrong = []
     scene, scene_of = None, ""

@@ -17,7 +17,7 @@ from gqa_reasoner.program.arguments import (
     ValueArgument,
 )
 from gqa_reasoner.program.evidence import POSITION_TYPES, SCENE_TYPES
-from gqa_reasoner.program.execution import Run, StepResult, normalize, tempered
+from gqa_reasoner.program.execution import PRESUPPOSED, Run, StepResult, normalize, tempered
 from gqa_reasoner.program.object_steps import fits, named, related
 from gqa_reasoner.program.operations import Operation
 from gqa_reasoner.program.predicates import answer_word, spatial_kind
@@ -41,6 +41,8 @@ NAME_TYPES = frozenset({"name", "type", "kind", "species"})
 
 COUNT = "count"
 """The attribute type of "how many"."""
+UNSEEN = 0.15
+"""Weight of one more object that the detector may have missed, when things are counted."""
 
 
 def boolean(truth: float) -> StepResult:
@@ -207,7 +209,9 @@ def query(run: Run, row: Operation, argument: TypeArgument, source: StepResult) 
     """The name, or the value of an attribute type, of what is meant."""
     kind = argument.attribute_type
     if kind == COUNT and source.weights is not None:
-        return StepResult(distribution=count_distribution(source.weights))
+        if run.hard:
+            return StepResult(distribution=count_distribution(source.weights))
+        return StepResult(distribution=presupposed_count(source.weights))
     scores: dict[str, float] = {}
     if source.referent is not None and source.presence > 0:
         scores = (
@@ -231,6 +235,13 @@ def count_distribution(weights: np.ndarray) -> dict[str, float]:
     for weight in np.clip(weights, 0.0, 1.0):
         shares = np.append(shares, 0.0) * (1 - weight) + np.insert(shares, 0, 0.0) * weight
     return {str(number): float(share) for number, share in enumerate(shares) if share > 1e-6}
+
+
+def presupposed_count(weights: np.ndarray) -> dict[str, float]:
+    """The count when a detector may have missed one, and asking presupposes that some are there."""
+    shares = {int(k): v for k, v in count_distribution(np.append(weights, UNSEEN)).items()}
+    trust = {number: 1 - PRESUPPOSED if number == 0 else PRESUPPOSED for number in shares}
+    return normalize({str(number): share * trust[number] for number, share in shares.items()})
 
 
 def _name_scores(run: Run, source: StepResult) -> dict[str, float]:
