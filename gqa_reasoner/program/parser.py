@@ -2,7 +2,7 @@
 
 A typed grammar of GQA's question language proposes readings; a log-linear model, learned from
 records, ranks them; names that were never seen are copied from the question. Needs neither torch
-nor spaCy. See `gqa_reasoner.program.parsing` for the parts and `docs/results/parser.md` for figures.
+nor spaCy. See `gqa_reasoner.program.parsing` for the parts, `docs/results/parser.md` for figures.
 """
 
 from __future__ import annotations

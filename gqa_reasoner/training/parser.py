@@ -17,9 +17,9 @@ from knowledge.ontology import Ontology
 
 __all__ = ["add_arguments", "read_examples", "run", "train"]
 
-EPOCHS = 6
-ALIGN_BEFORE = (0, 2)
-"""Epochs before which the lexicon is counted afresh."""
+PENALTY = 0.1
+ROUNDS = 2
+"""Rounds of alignment and fitting; later rounds align by the weights of the round before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--generated-weight", type=float, default=0.3, metavar="W")
     add("--generated-limit", type=int, default=2000, metavar="N", help="pairs per file at most")
     add("--output", type=Path, required=True, metavar="DIR", help="weights and training state")
-    add("--epochs", type=int, default=EPOCHS)
-    add("--seed", type=int, default=0)
+    add("--rounds", type=int, default=ROUNDS, help="rounds of alignment and fitting")
+    add("--penalty", type=float, default=PENALTY, help="pull of the weights to their prior")
     add("--ontology", type=Path, metavar="FILE", help="default: the shipped one")
     add("--resume", action="store_true", help="go on from OUTPUT's state, if there is one")
     add(
@@ -71,27 +71,30 @@ def train(
     examples: Sequence[Example],
     vocabulary: OntologyVocabulary,
     *,
-    epochs: int = EPOCHS,
-    seed: int = 0,
+    rounds: int = ROUNDS,
+    penalty: float = PENALTY,
     state: Path | None = None,
     resume: bool = False,
 ) -> Learner:
-    """Learn from examples; with `state`, leave a checkpoint after every epoch.
+    """Learn from examples; with `state`, leave a checkpoint after every half round.
 
-    Deterministic: each epoch's order comes from (seed, epoch) alone.
+    Deterministic: nothing is drawn at random.
     """
-    import numpy as np
-
-    learner = Learner(vocabulary)
-    first = learner.load_state(state, examples) if resume and state and state.exists() else 0
-    for epoch in range(first, epochs):
-        if epoch in ALIGN_BEFORE:
+    learner = Learner(vocabulary, penalty)
+    done = learner.load_state(state, examples) if resume and state and state.exists() else 0
+    for half in range(done, 2 * rounds):
+        if half % 2 == 0:
             found = learner.align(examples)
-            print(f"aligned {found} of {len(examples)} pairs", file=sys.stderr)
-        loss = learner.epoch(examples, np.random.default_rng([seed, epoch]))
-        print(f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}", file=sys.stderr)
+            print(f"round {half // 2 + 1}: aligned {found} of {len(examples)}", file=sys.stderr)
+        else:
+            reached, loss = learner.fit(examples)
+            print(
+                f"round {half // 2 + 1}: {reached} of {len(examples)} within reach, "
+                f"loss {loss:.4f}",
+                file=sys.stderr,
+            )
         if state is not None:
-            learner.save_state(state, examples, epoch + 1)
+            learner.save_state(state, examples, half + 1)
     return learner
 
 
@@ -113,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
             generated,
             vocabulary,
             folds=arguments.folds,
-            epochs=arguments.epochs,
-            seed=arguments.seed,
+            rounds=arguments.rounds,
+            penalty=arguments.penalty,
         )
         (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
         print(format_table(report))
@@ -122,19 +125,19 @@ def run(arguments: argparse.Namespace) -> int:
     learner = train(
         [*examples, *generated],
         vocabulary,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
+        rounds=arguments.rounds,
+        penalty=arguments.penalty,
         state=arguments.output / "state.json",
         resume=arguments.resume,
     )
-    parser = ProgramParser(learner.lexicon, learner.averaged(), vocabulary)
+    parser = ProgramParser(learner.lexicon, learner.learned(), vocabulary)
     parser.save(
         arguments.output,
         {
             "records": len(examples),
             "generated": len(generated),
-            "epochs": arguments.epochs,
-            "seed": arguments.seed,
+            "rounds": arguments.rounds,
+            "penalty": arguments.penalty,
         },
     )
     return 0

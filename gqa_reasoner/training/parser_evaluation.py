@@ -100,8 +100,8 @@ def cross_validate(
     vocabulary: OntologyVocabulary,
     *,
     folds: int,
-    epochs: int,
-    seed: int,
+    rounds: int,
+    penalty: float,
     parser_of: Callable[[list[Example]], ProgramParser] | None = None,
 ) -> dict[str, Any]:
     """Train on all pictures but a fold's, measure on the fold; all folds in one table.
@@ -120,8 +120,8 @@ def cross_validate(
         learning = [e for e, place in zip(examples, places, strict=True) if place != fold]
         texts = {example.question for example in learning}
         if parser_of is None:
-            learner = train([*learning, *generated], vocabulary, epochs=epochs, seed=seed)
-            parser = ProgramParser(learner.lexicon, learner.averaged(), vocabulary)
+            learner = train([*learning, *generated], vocabulary, rounds=rounds, penalty=penalty)
+            parser = ProgramParser(learner.lexicon, learner.learned(), vocabulary)
         else:
             parser = parser_of([*learning, *generated])
         for record, example, place in zip(records, examples, places, strict=True):

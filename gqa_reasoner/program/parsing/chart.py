@@ -7,22 +7,25 @@ of (name, value) pairs and the score is their weighted sum.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.morphology import gerund, is_plural, plural, singular
+from gqa_reasoner.program.parsing.vocabulary import Vocabulary
+from gqa_reasoner.program.parsing.words import listed
 
-__all__ = ["Chart", "Features", "Item", "Vocabulary"]
+__all__ = ["Chart", "Features", "Item", "number_of"]
 
 Features = tuple[tuple[str, float], ...]
 _PRONOUN_NAMES = {"him": "he", "her": "she", "them": "they"}
-_PARTICLES = frozenset("down up out off away over back around".split())
+_PARTICLES = frozenset(listed("down up out off away over back around"))
 _IRREGULAR_PARTICIPLES = frozenset(
-    "worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught".split()
+    listed("worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught")
 )
 _SINGLE_PREPOSITIONS = frozenset(phrase[0] for phrase in words.PREPOSITIONS if len(phrase) == 1)
-_SHADES = frozenset("light dark bright pale deep".split())
+_SWITCHED = frozenset(("on", "off", "turned on", "turned off"))
+_SHADES = frozenset(listed("light dark bright pale deep"))
 _NAMES_PER_SPAN = 4
 
 
@@ -32,22 +35,6 @@ class Item(NamedTuple):
     score: float
     value: Any
     features: Features
-
-
-class Vocabulary(Protocol):
-    """What the parser asks of an ontology."""
-
-    def knows(self, name: str) -> bool: ...
-
-    def canonical(self, name: str) -> str: ...
-
-    def attribute_types(self, attribute: str) -> tuple[str, ...]: ...
-
-    def value(self, attribute: str) -> str: ...
-
-    def noun_class(self, name: str) -> str: ...
-
-    def common_categories(self, first: str, second: str) -> tuple[str, ...]: ...
 
 
 class Chart:
@@ -200,7 +187,7 @@ class Chart:
         else:
             known = bool(self.lexicon.row("known", stem))
             features.append((f"name:unseen:{kind}:{known:d}", 1.0))
-        many, result = _number(surface), _number(name)
+        many, result = number_of(surface), number_of(name)
         features.append((f"number:{many}>{result}:{context}", 1.0))
         group = "x" if context == "x" else "d"
         share = self.lexicon.log_share("number", f"{own}|{many}|{group}", result)
@@ -215,20 +202,26 @@ class Chart:
 
     # -- attributes -------------------------------------------------------------------------
 
-    def attributes(self, start: int) -> list[tuple[int, Item]]:
-        """Readings of attribute phrases at `start`: (end, Item((type, value)))."""
-        key = ("attributes", start)
+    def attributes(self, start: int, kind: str | None = None) -> list[tuple[int, Item]]:
+        """Readings of attribute phrases at `start`: (end, Item((type, value))).
+
+        Args:
+            kind: the attribute type where the words before have said it.
+        """
+        key = ("attributes", start, kind)
         if key not in self._memo:
             found: list[tuple[int, Item]] = []
             for end in range(start + 1, min(start + 3, self.size) + 1):
-                found.extend((end, item) for item in self._attribute_readings(start, end))
+                found.extend((end, item) for item in self._attribute_readings(start, end, kind))
             self._memo[key] = found
         return self._memo[key]
 
-    def _attribute_readings(self, start: int, end: int) -> list[Item]:
+    def _attribute_readings(self, start: int, end: int, only: str | None) -> list[Item]:
         surface = " ".join(self.tokens[start:end])
         row = self.lexicon.row("attribute", surface)
         types = self.vocabulary.attribute_types(surface)
+        if surface in _SWITCHED:
+            types = ("",)
         if not row and not types:
             if any(
                 token in words.BOUNDARY or not token.isascii() or not token[0].isalnum()
@@ -244,13 +237,19 @@ class Chart:
         if not row:
             readings |= dict.fromkeys(f"{kind}|{value}" for kind in self._guess_types(surface))
         readings |= dict.fromkeys(self.hints.get("attribute", ()))
+        if only is not None:
+            said = [reading for reading in readings if reading.startswith(f"{only}|")]
+            readings = dict.fromkeys((*said, f"{only}|{value}"))
         total = min(sum(row.values()), 3)
         length = end - start
         items = []
         for reading in readings:
             kind, _, meaning = reading.partition("|")
             features: list[tuple[str, float]] = []
-            if row:
+            if only is not None:
+                mark = "seen" if reading in row else "known" if row or types else f"new{length}"
+                features.append((f"attribute:only:{mark}", 1.0))
+            elif row:
                 share = self.lexicon.log_share("attribute", surface, reading)
                 features += [(f"attribute:share{total}", share or 0.0), ("attribute:seen", 1.0)]
                 if reading not in row:
@@ -312,7 +311,12 @@ class Chart:
         first = self.tokens[start]
         if first.endswith("er") and self.word(start + 1) == "than":
             spans.append((start + 2, "than"))
-        if first in words.BOUNDARY or first in _SINGLE_PREPOSITIONS or not first.isascii() or not first[0].isalpha():
+        if (
+            first in words.BOUNDARY
+            or first in _SINGLE_PREPOSITIONS
+            or not first.isascii()
+            or not first[0].isalpha()
+        ):
             return spans
         known = first in words.VERBS or bool(self.lexicon.row("verb", gerund(first)))
         shape = _verb_shape(first, base, known)
@@ -351,7 +355,8 @@ class Chart:
         return items if self.aligning else items[:2]
 
 
-def _number(name: str) -> str:
+def number_of(name: str) -> str:
+    """`p` for a plural, `s` otherwise."""
     return "p" if is_plural(name) else "s"
 
 

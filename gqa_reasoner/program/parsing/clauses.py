@@ -29,6 +29,7 @@ _CLASSES = {
     "DET": words.DETERMINERS,
     "IMAGE": words.IMAGE_NOUNS,
     "KIND": words.KIND_NOUNS,
+    "USUALLY": words.USUALLY,
 }
 
 

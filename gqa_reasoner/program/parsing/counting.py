@@ -25,13 +25,24 @@ def count_related(values: Sequence[Any]) -> Outcome:
     yield on_last(phrase.chain, relate, *counted.chain[1:], _COUNT), ()
 
 
+def count_filtered(values: Sequence[Any]) -> Outcome:
+    """`How many cups are red`: phrase, filters."""
+    phrase, filters = values
+    yield on_last((*phrase.chain, *filters), _COUNT), ()
+
+
 COUNT_FORMS: list[tuple[str, str, Builder]] = [
-    ("count", "how many <np> BE there <img>", count_of),
-    ("count", "how many <np> do|can you see <img>", count_of),
-    ("count", "how many <np> do|can you count <img>", count_of),
-    ("count", "how many <np> BE|appear shown|pictured|visible <img>", count_of),
-    ("count", "how many <np> BE? in|on DET? IMAGE", count_of),
-    ("count", "how many <np> DO the|this IMAGE show|contain|have", count_of),
-    ("count", "what BE the number of <np> <img>", count_of),
-    ("count-rel", "how many <np> BE <rel> <np>", count_related),
+    ("count", "how many <npx> BE there <img>", count_of),
+    ("count", "how many <npx> do|can you see <img>", count_of),
+    ("count", "how many <npx> do|can you count <img>", count_of),
+    ("count", "how many <npx> BE|appear shown|pictured|visible <img>", count_of),
+    ("count", "how many <npx> BE? in|on DET? IMAGE", count_of),
+    ("count", "how many <npx> DO the|this IMAGE show|contain|have", count_of),
+    ("count", "what BE the number of <npx> <img>", count_of),
+    ("count", "how many <npx>", count_of),
+    ("count-is", "how many of? DET? <npx> BE|LOOK <pred> <img>", count_filtered),
+    ("count-is", "how many <npx> BE there that BE|LOOK <pred>", count_filtered),
+    ("count-rel", "how many of? DET? <npx> BE? <rel> <np>", count_related),
+    ("count-rel", "how many <npx> BE there <rel> <np>", count_related),
+    ("count-rel", "how many <npx> do|can you see <rel> <np>", count_related),
 ]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from math import exp
 
 from detectors.errors import InputError
-from gqa_reasoner.program.parsing.chart import Vocabulary
 from gqa_reasoner.program.parsing.clauses import Reading, read_question
 from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.phrases import PhraseChart
 from gqa_reasoner.program.parsing.tokens import MAXIMUM_TOKENS, tokenize
+from gqa_reasoner.program.parsing.vocabulary import Vocabulary
 from gqa_reasoner.program.steps import Program, Step, validate
 
 __all__ = ["best_fragment", "rank", "readings_of", "refusal"]

@@ -7,6 +7,8 @@ an alternative wording of a form is one more line. Patterns are explained in `cl
 from __future__ import annotations
 
 from gqa_reasoner.program.parsing import builders as b
+from gqa_reasoner.program.parsing import checks as c
+from gqa_reasoner.program.parsing import knowledge_builders as k
 from gqa_reasoner.program.parsing.builders import Builder
 from gqa_reasoner.program.parsing.counting import COUNT_FORMS
 
@@ -93,6 +95,10 @@ _ATTRIBUTE_FORMS: list[Form] = [
         lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
     ),
     ("made-of", "what BE used to make <np> <alts>", b.material_of),
+    ("made-of", "what BE <np> made out of <alts>", b.material_of),
+    ("made-of", "<np> BE made of what|which material <alts>", b.material_of),
+    ("made-of", "of what|which material BE <np> made <alts>", b.material_of),
+    ("state", "in what|which state BE <np> <alts>", b.looks_like),
     ("makes-up", "what makes|make up <np> <alts>", b.material_of),
     (
         "makes-up",
@@ -101,6 +107,7 @@ _ATTRIBUTE_FORMS: list[Form] = [
     ),
     ("doing", "what <think> BE <np> doing <img> <alts>", b.doing),
     ("doing", "what <think!> <np> BE doing <img> <alts>", b.doing),
+    ("doing", "<np> BE doing what", lambda v: b.doing((v[0], None))),
     ("doing", "what DO <np> do|doing <img> <alts>", b.doing),
     ("look-like", "how DO <np> look like? <alts>", b.looks_like),
     ("look-like", "what DO <np> look like <alts>", b.looks_like),
@@ -126,24 +133,32 @@ _SCENE_FORMS: list[Form] = [
     ("weather", "how BE the weather <rest> <alts>", b.scene_query("weather")),
     ("weather", "what BE the weather like? <rest> <alts>", b.scene_query("weather")),
     ("taken", "where was|is DET? IMAGE <rest> <alts>", b.scene_query("place")),
+    ("taken-at", "where was|is DET? IMAGE taken , at? <place> or at? <place>", c.place_choose),
+    ("scene?", "BE we <attr>", c.scene_verify),
+    ("scene?", "BE DET IMAGE taken? <attr>", c.scene_verify),
+    ("scene-or", "BE DET IMAGE taken? <attr> or <attr>", c.scene_choose),
+    ("weather?", "BE the weather <img> <attr>", c.scene_verify),
+    ("weather?", "DO the weather LOOK <attr> <img>", c.scene_verify),
+    ("weather-or", "BE the weather <img> <attr> or <attr>", c.scene_choose),
+    ("place?", "was|is DET IMAGE taken at|in <place>", c.place_verify),
     ("where-scene", "where BE this|it <rest> <alts>", b.scene_query("place")),
     ("showing", "what BE the|this IMAGE showing|depicting <alts>", b.scene_query("place")),
     ("showing", "what DO the|this IMAGE show|depict <alts>", b.scene_query("place")),
-    ("weather?", "BE the weather <attr> <img>", b.scene_verify),
-    ("weather-or", "BE the weather <attr> or BE? it? <attr> <img>", b.scene_choose),
-    ("scene?", "BE it|this <attr> <img>", b.scene_verify),
-    ("scene?", "BE it|this a|an <attr> scene|picture|photo|image", b.scene_verify),
-    ("scene-or", "BE it|this <attr> or BE? it? <attr> <img>", b.scene_choose),
+    ("weather?", "BE the weather <attr> <img>", c.scene_verify),
+    ("weather-or", "BE the weather <attr> or BE? it? <attr> <img>", c.scene_choose),
+    ("scene?", "BE it|this <attr> <img>", c.scene_verify),
+    ("scene?", "BE it|this a|an <attr> scene|picture|photo|image", c.scene_verify),
+    ("scene-or", "BE it|this <attr> or BE? it? <attr> <img>", c.scene_choose),
     (
         "scene-or",
         "BE it|this a|an <attr> or a|an? <attr> scene|picture|photo|image",
-        b.scene_choose,
+        c.scene_choose,
     ),
-    ("place?", "BE this|the IMAGE showing|depicting <place>", b.place_verify),
-    ("place?", "DO this|the IMAGE show|depict <place>", b.place_verify),
-    ("place?", "BE this|it a|an IMAGE of <place>", b.place_verify),
-    ("place-or", "BE this|it a|an IMAGE of <place> or <place>", b.place_choose),
-    ("place-or", "BE this|the IMAGE showing|depicting <place> or <place>", b.place_choose),
+    ("place?", "BE this|the IMAGE showing|depicting <place>", c.place_verify),
+    ("place?", "DO this|the IMAGE show|depict <place>", c.place_verify),
+    ("place?", "BE this|it a|an IMAGE of <place>", c.place_verify),
+    ("place-or", "BE this|it a|an IMAGE of <place> or <place>", c.place_choose),
+    ("place-or", "BE this|the IMAGE showing|depicting <place> or <place>", c.place_choose),
 ]
 
 _SUBJECTS = (
@@ -151,6 +166,7 @@ _SUBJECTS = (
     "DO <np> LOOK",
     "DO <np> LOOK to be",
     "DO <np> LOOK like",
+    "would you say that? <np> BE|LOOK",
     "do you think <np> BE|LOOK",
     "do you think that? <np> BE|LOOK",
     "do you think that? <np> LOOK to be",
@@ -160,53 +176,55 @@ _SUBJECTS = (
 def _yes_no_forms() -> list[Form]:
     found: list[Form] = []
     for place, start in enumerate(_SUBJECTS):
-        mark = ("is", "look", "look", "look", "think", "think", "think")[place]
+        mark = ("is", "look", "look", "look", "think", "think", "think", "think")[place]
         found += [
-            (f"{mark}?", f"{start} <attr> <img>", b.verify),
-            (f"{mark}-and", f"{start} <attr> and <attr> <img>", b.verify_two),
-            (f"{mark}-and-both", f"{start} both <attr> and <attr> <img>", b.verify_two),
-            (f"{mark}-or", f"{start} either? <attr> or maybe? <attr> <img>", b.choose),
-            (f"{mark}-or", f"{start} <attr> or is|are it|they|he|she <attr> <img>", b.choose),
-            (f"{mark}-made", f"{start} <made>", b.verify),
-            (f"{mark}-made-or", f"{start} <made> or of? <mat>", b.choose),
-            (f"{mark}-pos", f"{start} <pos>", b.verify),
-            (f"{mark}-pos-or", f"{start} <pos> or <pos2>", b.choose),
-            (f"{mark}-rel", f"{start} <rel> <np>", b.verify_relation),
-            (f"{mark}-rel-or", f"{start} <relpair> <np>", b.choose_relation),
+            (f"{mark}?", f"{start} <attr> <img>", c.verify),
+            (f"{mark}-and", f"{start} <attr> and <attr> <img>", c.verify_two),
+            (f"{mark}-and-both", f"{start} both <attr> and <attr> <img>", c.verify_two),
+            (f"{mark}-or", f"{start} either? <attr> or maybe? <attr> <img>", c.choose),
+            (f"{mark}-or", f"{start} <attr> or is|are it|they|he|she <attr> <img>", c.choose),
+            (f"{mark}-made", f"{start} <made>", c.verify),
+            (f"{mark}-made-or", f"{start} <made> or of? <mat>", c.choose),
+            (f"{mark}-pos", f"{start} <pos>", c.verify),
+            (f"{mark}-pos-or", f"{start} <pos> or <pos2>", c.choose),
+            (f"{mark}-rel", f"{start} <rel> <np>", c.verify_relation),
+            (f"{mark}-rel-or", f"{start} <relpair> <np>", c.choose_relation),
+            (f"{mark}-rel-name", f"{start} <rel> <option> or <option>", c.choose_object),
+            (f"{mark}-in-color", f"{start} <attr> in <type>", c.verify_typed),
         ]
     return found
 
 
 _YES_NO_FORMS: list[Form] = [
     *_yes_no_forms(),
-    ("have?", "DO <np> have a|an? <attr> <type>", b.verify_typed),
-    ("have-and", "DO <np> have a|an? <attr> <type> and a|an? <attr> <type>", b.verify_two_typed),
-    ("have-or", "DO <np> have a|an? <attr> or <attr> <type>", lambda v: b.choose(v[:3])),
-    ("do-rel", "DO <np> <relb> <np>", b.verify_relation),
-    ("do-rel", "DO you think <np> <rel> <np>", b.verify_relation),
-    ("type-of?", "BE the <type> of <np> <attr>",
-     lambda v: b.verify_typed((v[1], v[2], v[0]))),
-    ("type-of-or", "BE the <type> of <np> <attr> or <attr>", lambda v: b.choose(v[1:])),
-    ("used?", "BE <mat> used to make <np>", lambda v: b.verify((v[1], v[0]))),
-    ("this?", "BE this|that|it|these|those a|an? <described> <img>", b.verify_this),
-    ("this-or", "BE this|that|it|these|those <option> or <option>", b.choose_this),
-    ("kind-or", "BE this|that|it a|an? <attr> or <attr> <cat>", b.choose_kind_this),
-    ("both?", "BE both? <np> and <np> both? <attr>", b.verify_both),
-    ("both-look?", "DO both? <np> and <np> both? LOOK <attr>", b.verify_both),
-    ("both-have?", "DO both? <np> and <np> both? have <attr> <type>", b.verify_both_typed),
+    ("have?", "DO <np> have a|an? <attr> <type>", c.verify_typed),
+    ("have-and", "DO <np> have a|an? <attr> <type> and a|an? <attr> <type>", c.verify_two_typed),
+    ("have-or", "DO <np> have a|an? <attr> or <attr> <type>", lambda v: c.choose(v[:3])),
+    ("do-rel", "DO <np> <relb> <np>", c.verify_relation),
+    ("do-rel", "DO you think <np> <rel> <np>", c.verify_relation),
+    ("type-of?", "BE the <type> of <np> <attr>", lambda v: c.verify_typed((v[1], v[2], v[0]))),
+    ("type-of-or", "BE the <type> of <np> <attr> or <attr>", lambda v: c.choose(v[1:])),
+    ("used?", "BE <mat> used to make <np>", lambda v: c.verify((v[1], v[0]))),
+    ("this?", "BE this|that|it|these|those a|an? <described> <img>", c.verify_this),
+    ("this-or", "BE this|that|it|these|those either? <option> or <option>", c.choose_this),
+    ("kind-or", "BE this|that|it a|an? <attr> or <attr> <cat>", c.choose_kind_this),
+    ("both?", "BE both? <np> and <np> both? <attr>", c.verify_both),
+    ("both-look?", "DO both? <np> and <np> both? LOOK <attr>", c.verify_both),
+    ("both-have?", "DO both? <np> and <np> both? have <attr> <type>", c.verify_both_typed),
 ]
 
 _EXIST_FORMS: list[Form] = [
-    ("exist", "BE there <npx> <img>", b.exist),
-    ("exist", "do|can you see <npx> <img>", b.exist),
-    ("exist", "do you think there BE <npx> <img>", b.exist),
-    ("exist", "does the|this IMAGE contain|show|have <npx>", b.exist),
-    ("exist-two", "BE there <pair> <img>", b.exist_two),
-    ("exist-two", "do|can you see <pair> <img>", b.exist_two),
-    ("exist-two", "do you think there BE <pair> <img>", b.exist_two),
+    ("exist", "BE there <npx> <img>", c.exist),
+    ("exist", "do|can you see <npx> <img>", c.exist),
+    ("exist", "do you think there BE <npx> <img>", c.exist),
+    ("exist-two", "does the|this IMAGE contain|show|have <pair>", c.exist_two),
+    ("exist", "does the|this IMAGE contain|show|have <npx>", c.exist),
+    ("exist-two", "BE there <pair> <img>", c.exist_two),
+    ("exist-two", "do|can you see <pair> <img>", c.exist_two),
+    ("exist-two", "do you think there BE <pair> <img>", c.exist_two),
 ]
 
-_SAME, _DIFFERENT = b.compare_two("same"), b.compare_two("different")
+_SAME, _DIFFERENT = c.compare_two("same"), c.compare_two("different")
 _TWO_FORMS: list[Form] = [
     ("same", "BE the <type> of <np> the same as that|those of <np>", _SAME),
     ("same", "BE the <type> of <np> the same as <np>", _SAME),
@@ -233,22 +251,52 @@ _TWO_FORMS: list[Form] = [
     ("different", "BE both? <np> and <np> of? a? different <type>", _DIFFERENT),
     ("different", "DO <np> have a? different <type> than|from <np>", _DIFFERENT),
     ("different", "DO both? <np> and <np> have a? different <type>", _DIFFERENT),
-    ("common", "what DO both? <np> and <np> have in common", b.common),
-    ("common", "what BE common to both? <np> and <np>", b.common),
-    ("common", "what attribute|property DO both? <np> and <np> share", b.common),
-    ("compare", "which|who|what <think> BE|LOOK <comp> , <np> or <np>", b.compare),
-    ("compare", "which|who|what LOOK to be <comp> , <np> or <np>", b.compare),
-    ("compare", "which|who|what of the two BE <comp> , <np> or <np>", b.compare),
-    ("alike-same", "BE both? <np> all|both? of? the? same <type>", b.all_alike("same")),
-    ("alike-same", "DO both? <np> all|both? have the? same <type>", b.all_alike("same")),
-    ("alike-different", "BE both? <np> of? a? different <type>", b.all_alike("different")),
-    ("alike-different", "DO both? <np> have a? different <type>", b.all_alike("different")),
-    ("alike-are", "BE both <np> <option>", b.all_are("type")),
+    ("same", "BE <np> and <np> all? made of the same <type>", _SAME),
+    ("common", "what DO both? <np> and <np> share", c.common),
+    ("common", "what DO both? <np> and <np> have in common", c.common),
+    ("common", "what BE common to both? <np> and <np>", c.common),
+    ("common", "what attribute|property DO both? <np> and <np> share", c.common),
+    ("compare", "which|who|what <think> BE|LOOK <comp> , <np> or <np>", c.compare),
+    ("compare", "which|who|what LOOK to be <comp> , <np> or <np>", c.compare),
+    ("compare", "which|who|what <think> BE <comp> , <np> or <np>", c.compare),
+    ("compare", "which|who|what of the two BE <comp> , <np> or <np>", c.compare),
+    ("alike-same", "BE all|both? <npx> all|both? of? the? same <type>", c.all_alike("same")),
+    ("alike-same", "DO all|both? <npx> all|both? have the? same <type>", c.all_alike("same")),
+    ("alike-different", "BE all|both? <npx> of|in? a? different <type>", c.all_alike("different")),
+    ("alike-different", "DO all|both? <npx> have a? different <type>", c.all_alike("different")),
+    ("alike-made", "BE all|both? <npx> all? made of the same <type>", c.all_alike("same")),
+    ("alike-are", "BE both|all <npx> <option>", c.all_are("type")),
     (
         "alike-gender",
-        "BE both|all? <np> both|all? <attr>",
-        lambda v: b.all_are("gender")(v) if v[1][0] == "gender" else iter(()),
+        "BE both|all? <npx> both|all? <attr>",
+        lambda v: c.all_are("gender")(v) if v[1][0] == "gender" else iter(()),
     ),
+]
+
+_KNOWLEDGE_FORMS: list[Form] = [
+    ("knows", "what|which <cat> <img> <knows> <alts>", k.knowledge_name),
+    ("knows", "what|which <thing> <img> <knows> <alts>", k.knowledge_name),
+    ("knows-what", "what <img> <knows> <alts>", lambda v: k.knowledge_name(("object", *v))),
+    ("knows-of", "which of the <cat> <img> <knows> <alts>", k.knowledge_name),
+    ("knows-of", "which of the <thing> <img> <knows> <alts>", k.knowledge_name),
+    ("knows-np", "what|which <np> <knows> <alts>", k.knowledge_phrase),
+    ("knows-is", "what|which BE the <thing> <img> that <knows> <alts>", k.knowledge_name),
+    ("knows-is", "what BE the name of the <thing> <img> that <knows> <alts>", k.knowledge_name),
+    ("knows-exist", "BE there <thing> <img> that <knows>", k.knowledge_exist),
+    ("knows-exist", "do|can you see <thing> <img> that <knows>", k.knowledge_exist),
+    ("knows-exist", "does the|this IMAGE show <thing> that <knows>", k.knowledge_exist),
+    ("knows-type", "what|which <type> BE the <thing> <img> that <knows>", k.knowledge_attribute),
+    ("knows-type", "what BE the <type> of the <thing> <img> that <knows>", k.knowledge_attribute),
+    ("knows-type", "what <type> DO the <thing> <img> that <knows> have", k.knowledge_attribute),
+    ("used-for?", "can <np> be used for <tail>", k.knowledge_verify("UsedFor")),
+    ("used-for?", "BE <np> USUALLY? used for <tail>", k.knowledge_verify("UsedFor")),
+    ("can-be?", "can <np> be <tail>", k.knowledge_verify("ReceivesAction")),
+    ("can?", "can <np> <tail>", k.knowledge_verify("CapableOf")),
+    ("can?", "BE <np> able to <tail>", k.knowledge_verify("CapableOf")),
+    ("has?", "DO <np> USUALLY have a|an? <tail>", k.knowledge_verify("HasA")),
+    ("made-usually?", "BE <np> USUALLY made of <tail>", k.knowledge_verify("MadeOf")),
+    ("found?", "BE <np> USUALLY found in|on|at <tail>", k.knowledge_verify("AtLocation")),
+    ("usually?", "BE <np> USUALLY <tail>", k.knowledge_verify("HasProperty")),
 ]
 
 FORMS: tuple[Form, ...] = (
@@ -258,5 +306,6 @@ FORMS: tuple[Form, ...] = (
     *_YES_NO_FORMS,
     *_EXIST_FORMS,
     *_TWO_FORMS,
+    *_KNOWLEDGE_FORMS,
     *COUNT_FORMS,
 )

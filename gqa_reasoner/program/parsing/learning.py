@@ -3,8 +3,8 @@
 Two things alternate. Alignment: with the record's own names, attributes and predicates offered
 everywhere, the best reading that gives the record's program says which words stood for what; these
 counts are the lexicon. Weights: the conditional log-likelihood of the record's program among all
-readings (latent: any reading that gives it counts) is raised by AdaGrad, while the record's own
-counts are left out of the lexicon.
+readings (latent: any reading that gives it counts) is maximized, while the record's own counts are
+left out of the lexicon.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import exp, sqrt
 from pathlib import Path
-
-import numpy as np
 
 from detectors.errors import InputError
 from gqa_reasoner.program.parsing.builders import Draft
-from gqa_reasoner.program.parsing.chart import Features, Vocabulary, _number
+from gqa_reasoner.program.parsing.chart import Features, number_of
 from gqa_reasoner.program.parsing.clauses import Reading, read_question
+from gqa_reasoner.program.parsing.fitting import Candidates, fit
 from gqa_reasoner.program.parsing.lexicon import Entry, Lexicon
 from gqa_reasoner.program.parsing.morphology import gerund, singular
 from gqa_reasoner.program.parsing.phrases import PhraseChart
 from gqa_reasoner.program.parsing.tokens import tokenize
+from gqa_reasoner.program.parsing.vocabulary import Vocabulary
 
 __all__ = ["Example", "Learner", "canonical_draft", "loose_draft"]
 
+_READINGS = 60
 _PRIOR = {
     "span:unknown2": -1.0,
     "span:unknown3": -2.0,
@@ -40,6 +40,13 @@ _PRIOR = {
     "attribute:novel": -3.0,
     "relation:novel": -2.0,
     "agreement": 0.3,
+    "ask:type:0": -1.0,
+    "attribute:only:seen": 0.5,
+    "attribute:only:new1": -0.5,
+    "attribute:only:new2": -2.0,
+    "attribute:only:new3": -4.0,
+    "attribute:type:rank0": 0.5,
+    "attribute:type:rank9": -0.5,
     "relation:finite?:0": -2.0,
     "relation:finite?+prep:0": -2.0,
     "relation:base?:0": -2.0,
@@ -152,20 +159,18 @@ class Example:
 
 
 class Learner:
-    """Learns from examples; deterministic for a seed.
+    """Learns from examples in rounds of alignment and fitting; deterministic.
 
     Args:
         vocabulary: what is known beside the examples.
-        rate: AdaGrad's step size.
-        decay: pull of every weight towards its prior, per update of the weight.
+        penalty: pull of the weights towards their prior, see `fitting.fit`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, rate: float = 0.3, decay: float = 1e-3) -> None:
+    def __init__(self, vocabulary: Vocabulary, penalty: float = 0.1) -> None:
         self.vocabulary = vocabulary
         self.lexicon = Lexicon()
         self.weights: dict[str, float] = dict(_PRIOR)
-        self.rate, self.decay = rate, decay
-        self._squares: dict[str, float] = {}
+        self.penalty = penalty
 
     def readings(self, example: Example, hints: bool = False) -> list[Reading]:
         """All readings of an example's question under the present weights."""
@@ -174,51 +179,53 @@ class Learner:
         return read_question(chart)
 
     def align(self, examples: Sequence[Example]) -> int:
-        """Fill the lexicon afresh from the best reading of each example's own program.
+        """Find each example's alignments in the best reading of its own program, and count them.
 
         Returns:
             how many examples have a reading that gives their program.
         """
-        found: list[tuple[Example, tuple[Entry, ...]]] = []
+        found: list[tuple[Entry, ...]] = []
         for example in examples:
+            entries: tuple[Entry, ...] = ()
             for reading in self.readings(example, hints=True):
                 if loose_draft(reading.draft) == example.loose:
-                    found.append((example, tuple(_entries(reading.features))))
+                    entries = tuple(_entries(reading.features))
                     break
-            else:
-                found.append((example, ()))
-        self.lexicon = Lexicon()
-        for example, entries in found:
+            found.append(entries)
+        for example, entries in zip(examples, found, strict=True):
             example.entries = entries
-            self.lexicon.add(entries)
-        return sum(bool(entries) for _, entries in found)
+        self.count(examples)
+        return sum(bool(entries) for entries in found)
 
-    def epoch(self, examples: Sequence[Example], generator: np.random.Generator) -> float:
-        """One pass over the examples in random order; mean negative log-likelihood of those whose
-        program is among the readings."""
-        total, count = 0.0, 0
-        for place in generator.permutation(len(examples)):
-            example = examples[int(place)]
+    def count(self, examples: Sequence[Example]) -> None:
+        """Make the lexicon of the examples' alignments."""
+        self.lexicon = Lexicon()
+        for example in examples:
+            self.lexicon.add(example.entries)
+
+    def fit(self, examples: Sequence[Example], iterations: int = 60) -> tuple[int, float]:
+        """Fit the weights on the readings that the present weights propose.
+
+        Returns:
+            how many examples have their program among the readings, and the mean loss.
+        """
+        candidates = []
+        for example in examples:
             with self.lexicon.without(example.entries):
-                loss = self._update(example)
-            if loss is not None:
-                total, count = total + loss, count + 1
-        return total / max(count, 1)
+                readings = self.readings(example)[:_READINGS]
+            right = [loose_draft(reading.draft) == example.loose for reading in readings]
+            features = [reading.features for reading in readings]
+            candidates.append(Candidates(features, right, example.weight))
+        self.weights, loss = fit(
+            candidates, self.weights, _PRIOR, penalty=self.penalty, iterations=iterations
+        )
+        return sum(any(one.right) for one in candidates), loss
 
-    def averaged(self) -> dict[str, float]:
-        """The weights to parse with: those that are not negligible, without alignment marks."""
-        return {
-            name: value
-            for name, value in self.weights.items()
-            if abs(value) >= 1e-4 and not name.startswith("@")
-        }
-
-    def save_state(self, path: Path, examples: Sequence[Example], epoch: int) -> None:
-        """Write everything that `load_state` needs to go on after `epoch` epochs."""
+    def save_state(self, path: Path, examples: Sequence[Example], done: int) -> None:
+        """Write everything that `load_state` needs to go on after `done` half rounds."""
         state = {
-            "epoch": epoch,
+            "done": done,
             "weights": self.weights,
-            "squares": self._squares,
             "entries": [example.entries for example in examples],
         }
         side = path.with_name(path.name + ".part")
@@ -226,55 +233,29 @@ class Learner:
         side.replace(path)
 
     def load_state(self, path: Path, examples: Sequence[Example]) -> int:
-        """Read what `save_state` wrote; returns how many epochs were done.
+        """Read what `save_state` wrote; returns how many half rounds were done.
 
         Raises:
             InputError: the state does not belong to these examples, or cannot be read.
         """
         try:
             state = json.loads(path.read_text())
-            entries = state["entries"]
-        except (OSError, ValueError, KeyError) as error:
+            entries, weights, done = state["entries"], state["weights"], int(state["done"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: cannot read the training state: {error}") from error
         if len(entries) != len(examples):
             raise InputError(
                 f"{path}: the state is of {len(entries)} pairs, the questions hold {len(examples)}"
             )
-        self.weights, self._squares = state["weights"], state["squares"]
-        self.lexicon = Lexicon()
         for example, found in zip(examples, entries, strict=True):
             example.entries = tuple((table, key, value) for table, key, value in found)
-            self.lexicon.add(example.entries)
-        return int(state["epoch"])
+        self.weights = weights
+        self.count(examples)
+        return done
 
-    def _update(self, example: Example) -> float | None:
-        readings = self.readings(example)[:60]
-        right = [loose_draft(reading.draft) == example.loose for reading in readings]
-        if not any(right) or all(right):
-            return 0.0 if right and all(right) else None
-        top = readings[0].score
-        masses = [exp(reading.score - top) for reading in readings]
-        whole = sum(masses)
-        share = sum(mass for mass, good in zip(masses, right, strict=True) if good)
-        gradient: dict[str, float] = {}
-        for reading, mass, good in zip(readings, masses, right, strict=True):
-            pull = (mass / share if good else 0.0) - mass / whole
-            if abs(pull) < 1e-4:
-                continue
-            for name, value in reading.features:
-                gradient[name] = gradient.get(name, 0.0) + pull * value
-        self._step(gradient, example.weight)
-        return -float(np.log(max(share / whole, 1e-12)))
-
-    def _step(self, gradient: dict[str, float], weight: float) -> None:
-        for name, slope in gradient.items():
-            if slope == 0.0:
-                continue
-            present = self.weights.get(name, 0.0)
-            slope = slope * weight - self.decay * (present - _PRIOR.get(name, 0.0))
-            square = self._squares.get(name, 0.0) + slope * slope
-            self._squares[name] = square
-            self.weights[name] = present + self.rate * slope / sqrt(square + 1.0)
+    def learned(self) -> dict[str, float]:
+        """The weights to parse with: those that are not negligible."""
+        return {name: value for name, value in self.weights.items() if abs(value) >= 1e-3}
 
 
 def _entries(features: Features) -> Iterator[Entry]:
@@ -289,8 +270,8 @@ def _entries(features: Features) -> Iterator[Entry]:
             yield ("name", own, stem)
             yield ("known", stem, "1")
             yield ("squeezed", stem.replace(" ", ""), stem)
-            yield ("number", f"{own}|{_number(surface)}|{group}", _number(value))
-            yield ("number", own, _number(value))
+            yield ("number", f"{own}|{number_of(surface)}|{group}", number_of(value))
+            yield ("number", own, number_of(value))
         elif table == "relation":
             surface, value = parts
             yield ("relation", surface, value)

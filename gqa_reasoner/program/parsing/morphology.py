@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from gqa_reasoner.program.parsing.words import listed
+
 __all__ = ["gerund", "is_plural", "plural", "singular"]
 
 _IRREGULAR = {
@@ -70,12 +72,15 @@ _IRREGULAR = {
 }
 _IRREGULAR_PLURAL = {single: many for many, single in _IRREGULAR.items()}
 _UNCHANGED = frozenset(
-    "glasses eyeglasses sunglasses goggles scissors pants trousers jeans shorts slacks leggings"
-    " tights pajamas clothes binoculars headphones tongs pliers tweezers stairs bleachers"
-    " fries series species sheep fish deer news gymnastics tennis trunks ruins overalls grass glass"
-    " bus gas dress mattress cactus canvas moss brass address abacus octopus walrus hippopotamus"
-    " asparagus citrus hummus iris lens oasis pancreas christmas atlas virus campus circus"
-    " underpants boxers briefs khakis capris suspenders graffiti spaghetti cattle bacon rice".split()
+    listed(
+        "glasses eyeglasses sunglasses goggles scissors pants trousers jeans shorts "
+        "slacks leggings tights pajamas clothes binoculars headphones tongs pliers "
+        "tweezers stairs bleachers fries series species sheep fish deer news gymnastics"
+        " tennis trunks ruins overalls grass glass bus gas dress mattress cactus canvas"
+        " moss brass address abacus octopus walrus hippopotamus asparagus citrus hummus"
+        " iris lens oasis pancreas christmas atlas virus campus circus underpants "
+        "boxers briefs khakis capris suspenders graffiti spaghetti cattle bacon rice"
+    )
 )
 _FREE_GERUND = {
     "lie": "lying",
@@ -96,9 +101,11 @@ _FREE_GERUND = {
     "skis": "skiing",
 }
 _DOUBLED = frozenset(
-    "sit hit cut put run get swim dig hug pet pat bat jog chop grab drag shop skip step stop trim"
-    " wrap zip clip dip drip flip grip hop mop nap rip ship sip slip strip tap tip trap plug chat"
-    " skim spin win begin rub scrub swing".split()
+    listed(
+        "sit hit cut put run get swim dig hug pet pat bat jog chop grab drag shop skip "
+        "step stop trim wrap zip clip dip drip flip grip hop mop nap rip ship sip slip "
+        "strip tap tip trap plug chat skim spin win begin rub scrub swing"
+    )
 ) - {"swing"}
 _VOWELS = frozenset("aeiou")
 
@@ -130,7 +137,7 @@ def plural(name: str) -> str:
     head, _, word = name.rpartition(" ")
     if word in _IRREGULAR_PLURAL:
         many = _IRREGULAR_PLURAL[word]
-    elif word in _UNCHANGED and not word.endswith(("ss", "us", "lens")) or is_plural(word):
+    elif is_plural(word) or (word in _UNCHANGED and not word.endswith(("ss", "us", "lens"))):
         many = word
     elif word.endswith("man") and word != "human":
         many = word[:-2] + "en"

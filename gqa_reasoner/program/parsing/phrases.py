@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
-from gqa_reasoner.program.parsing.chart import Chart, Features, Item
+from gqa_reasoner.program.parsing.chart import Features, Item
 from gqa_reasoner.program.parsing.morphology import singular
+from gqa_reasoner.program.parsing.small_phrases import SmallPhraseChart
 
 __all__ = ["Chain", "Phrase", "PhraseChart", "filter_step"]
 
@@ -58,8 +59,8 @@ def filter_step(attribute: tuple[str, str], negated: bool = False) -> tuple[str,
     return (f"filter {kind}" if kind else "filter", f"not({value})" if negated else value)
 
 
-class PhraseChart(Chart):
-    """Adds noun phrases, positions and image phrases to the chart."""
+class PhraseChart(SmallPhraseChart):
+    """Adds noun phrases and their modifiers to the chart."""
 
     def matches(self, name: str, start: int, slot: Slot) -> list[Match]:
         """What a slot matches at a position, computed once."""
@@ -67,75 +68,6 @@ class PhraseChart(Chart):
         if key not in self._memo:
             self._memo[key] = list(slot(self, start))
         return self._memo[key]
-
-    # -- small phrases ----------------------------------------------------------------------
-
-    def image_phrases(self, start: int) -> list[int]:
-        """Ends of `in this photo`, `of the picture`, `there`, `that is shown in the image`."""
-        ends = []
-        first = self.word(start)
-        if first == "there":
-            ends.append(start + 1)
-        position = start
-        if self.word(position) in ("that", "which") and self.word(position + 1) in words.BE:
-            position += 2
-        if self.word(position) in ("shown", "pictured", "depicted", "seen", "visible", "presented", "displayed"):
-            position += 1
-            if position - start <= 1 or self.word(position) not in ("in", "on"):
-                ends.append(position)
-        elif position > start:
-            return ends
-        if self.word(position) in ("in", "of", "on", "inside", "at"):
-            after = position + 1
-            if self.word(after) in words.DETERMINERS:
-                after += 1
-            if self.word(after) in words.IMAGE_NOUNS:
-                ends.append(after + 1)
-        return ends
-
-    def positions(self, start: int) -> list[tuple[int, Item]]:
-        """Readings of `on the left side of the photo`: (end, Item((type, value)))."""
-        first = self.word(start)
-        if first not in ("on", "in", "at", "to"):
-            return []
-        place = start + 1
-        if self.word(place) in ("the", "their"):
-            place += 1
-        found = words.POSITIONS.get(self.word(place))
-        if found is None:
-            return []
-        end = place + 1
-        features: Features = (("position", 1.0), (f"position:{first}:{self.word(place)}", 1.0))
-        ends = [end]
-        if self.word(end) in ("side", "part", "half", "corner", "portion", "area"):
-            end += 1
-            ends = [end]
-        ends += self.image_phrases(end)
-        return [(stop, self.item(found, features)) for stop in ends if self.word(stop) != "of"]
-
-    def materials(self, start: int) -> list[tuple[int, Item]]:
-        """Readings of `made of wood`: (end, Item((type, value)))."""
-        if self.word(start) not in ("made", "formed", "constructed", "built"):
-            return []
-        if self.word(start + 1) not in ("of", "from", "out", "with", "in"):
-            return []
-        after = start + 2 + (self.word(start + 2) == "of")
-        return self.material_names(after)
-
-    def material_names(self, start: int) -> list[tuple[int, Item]]:
-        """Readings of a material's name at `start`."""
-        found = []
-        for end, item in self.attributes(start):
-            kind, value = item.value
-            bonus = self.item(("material", value), (("material:" + kind, 1.0),))
-            found.append(
-                (end, Item(item.score + bonus.score, bonus.value, item.features + bonus.features))
-            )
-        best: dict[tuple[int, tuple[str, str]], Item] = {}
-        for end, item in found:
-            if (end, item.value) not in best or best[end, item.value].score < item.score:
-                best[end, item.value] = item
-        return [(end, item) for (end, _), item in best.items()]
 
     # -- names with adjectives --------------------------------------------------------------
 
@@ -162,7 +94,9 @@ class PhraseChart(Chart):
             inside = self.tokens[start:end]
             if any(token in words.BOUNDARY or not _is_word(token) for token in inside):
                 surface = " ".join(inside)
-                if not (self.lexicon.row("name", singular(surface)) or self.vocabulary.knows(surface)):
+                if not (
+                    self.lexicon.row("name", singular(surface)) or self.vocabulary.knows(surface)
+                ):
                     if end - start >= _LONGEST_NAME - 1 or inside[0] in words.BOUNDARY:
                         break
                     continue
@@ -233,6 +167,8 @@ class PhraseChart(Chart):
         """How often these attribute values had these types with this name."""
         features: Features = ()
         for operation, value in filters:
+            if operation == "filter knowledge":
+                continue
             kind = operation.partition(" ")[2]
             if value.startswith("not("):
                 features += self.negation(kind, value[4:-1])
@@ -380,6 +316,9 @@ class PhraseChart(Chart):
             return
         yield from self._object_relations(start + 1, "that")
         yield from self._subject_relations(start + 1, "that")
+        for end, item in self.knowledge(start + 1):
+            step = ("filter knowledge", ",".join(item.value))
+            yield self._modifier(end, "knowledge", (item,), (step,))
         after = start + 1
         verb = self.word(after)
         if verb in words.BE or verb in words.LOOK or verb in words.DO:
@@ -427,6 +366,10 @@ class PhraseChart(Chart):
 
     def _object_relations(self, start: int, kind: str) -> Iterator[_Modifier]:
         """`(that) the man is wearing`: the name is the relation's object."""
+        first = self.word(start)
+        named = first in words.DETERMINERS or first in words.PRONOUNS or first in _OWNERS
+        if kind == "reduced" and not named:
+            return
         for middle, items in self.phrases(start).items():
             helper = self.word(middle)
             begin = middle + (helper in words.BE or helper in words.DO)
@@ -434,6 +377,7 @@ class PhraseChart(Chart):
                 if end < self.size and self.word(end) in words.DETERMINERS:
                     continue
                 form = "be" if helper in words.BE else "verb"
+                form += "" if named else " bare"
                 for item in items:
                     yield self._modifier(
                         end,
@@ -453,22 +397,6 @@ class PhraseChart(Chart):
                 yield self._modifier(
                     end, "same", (item,), relation=(f"same {kind}", "_", item.value.chain)
                 )
-
-    def same_as(self, start: int) -> tuple[str, int] | None:
-        """Type and end of `the same color as`, `made of the same material as`, or None."""
-        position = start
-        if self.word(position) in ("made", "of"):
-            position += 1
-            if self.word(position) in ("of", "from", "out"):
-                position += 1
-        if self.word(position) in ("the", "a"):
-            position += 1
-        if self.word(position) != "same":
-            return None
-        kind = words.ATTRIBUTE_NOUNS.get(self.word(position + 1))
-        if kind is None or self.word(position + 2) not in ("as", "with"):
-            return None
-        return kind, position + 3
 
 
 def _is_word(token: str) -> bool:

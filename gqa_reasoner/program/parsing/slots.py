@@ -13,6 +13,7 @@ from gqa_reasoner.program.operations import COMPARISONS
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.chart import Features, Item
 from gqa_reasoner.program.parsing.phrases import Chain, PhraseChart, filter_step
+from gqa_reasoner.program.parsing.words import listed
 
 __all__ = ["SKIP", "SLOTS", "Match", "Slot"]
 
@@ -22,15 +23,19 @@ Slot = Callable[[PhraseChart, int], Iterator[Match]]
 
 _THINK = tuple(
     tuple(text.split())
-    for text in (
+    for text in listed(
         "do you think|do you think that|would you say|would you say that|do you believe"
-        "|do you suppose|in your opinion|can you see|can you tell|could"
-    ).split("|")
+        "|do you suppose|in your opinion|can you see|can you tell|could",
+        "|",
+    )
 )
 _SCENE_REST = frozenset(
-    "is are was were 's it this that these the a an image photo picture photograph scene pictured"
-    " shown taken captured at in on of here do does you think could be might represent depict show"
-    " look like looks seem see place today day there they depicted displayed kind type".split()
+    listed(
+        "is are was were 's it this that these the a an image photo picture photograph "
+        "scene pictured shown taken captured at in on of here do does you think could "
+        "be might represent depict show look like looks seem see place today day there "
+        "they depicted displayed kind type"
+    )
 )
 
 
@@ -319,6 +324,26 @@ def _shared(chart: PhraseChart, start: int) -> Iterator[tuple[int, Chain, float,
                 yield end, modifier.filters, modifier.score, modifier.features
 
 
+def knowledge(chart: PhraseChart, start: int) -> Iterator[Match]:
+    """`can be used for sitting` → (`UsedFor`, `sitting`)."""
+    for end, item in chart.knowledge(start):
+        yield end, item.value, item.score, item.features
+
+
+def tail(chart: PhraseChart, start: int) -> Iterator[Match]:
+    """The rest of the question as a concept's name → its words, without an article."""
+    found = chart.tail(start, chart.size)
+    if found is not None:
+        yield _flat(chart, found, chart.size, ("tail", 1.0))
+
+
+def thing(chart: PhraseChart, start: int) -> Iterator[Match]:
+    """`anything`, `something`, `object` → `object`."""
+    begin = start + (chart.word(start) in words.DETERMINERS)
+    if chart.word(begin) in words.THINGS:
+        yield begin + 1, "object", 0.0, ()
+
+
 SLOTS: dict[str, Slot] = {
     "<np>": phrase,
     "<npx>": phrase_exist,
@@ -348,4 +373,7 @@ SLOTS: dict[str, Slot] = {
     "<rest>": scene_rest,
     "<alts>": alternatives,
     "<pair>": exist_pair,
+    "<knows>": knowledge,
+    "<tail>": tail,
+    "<thing>": thing,
 }

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Protocol
 
+from gqa_reasoner.program.operations import OPERATIONS
 from knowledge.ontology import Ontology
 
-__all__ = ["OntologyVocabulary"]
+__all__ = ["OntologyVocabulary", "Vocabulary"]
 
 _CLASSES = ("person", "animal", "vehicle", "clothing", "food", "place", "furniture")
+
+
+class Vocabulary(Protocol):
+    """What the parser asks of an ontology."""
+
+    def knows(self, name: str) -> bool:
+        """Whether the name is known."""
+        ...
+
+    def canonical(self, name: str) -> str:
+        """The main form of a name."""
+        ...
+
+    def attribute_types(self, attribute: str) -> tuple[str, ...]:
+        """Types of an attribute, likeliest first."""
+        ...
+
+    def value(self, attribute: str) -> str:
+        """The main form of an attribute."""
+        ...
+
+    def noun_class(self, name: str) -> str:
+        """The coarse class of a name."""
+        ...
+
+    def common_categories(self, first: str, second: str) -> tuple[str, ...]:
+        """Categories of both names."""
+        ...
 
 
 class OntologyVocabulary:
@@ -35,7 +65,9 @@ class OntologyVocabulary:
         return self._squeezed.get(name) or self.ontology.canonical(name)
 
     def _attribute_types(self, attribute: str) -> tuple[str, ...]:
-        return self.ontology.attribute_types(attribute)
+        types = self.ontology.attribute_types(attribute)
+        known = tuple(kind if f"verify {kind}" in OPERATIONS else "" for kind in types)
+        return tuple(dict.fromkeys(known))
 
     def value(self, attribute: str) -> str:
         """Main form of an attribute (`wooden` → `wood`)."""

@@ -16,21 +16,32 @@ __all__ = [
     "PREPOSITIONS",
     "PRONOUNS",
     "RELATIVE",
+    "THINGS",
     "UNIT_NOUNS",
+    "USUALLY",
     "VERBS",
     "WH",
+    "listed",
 ]
 
-DETERMINERS = frozenset("the a an any some this that these those all every another".split())
-WH = frozenset("what which who whom where how why when whose".split())
-BE = frozenset("is are was were 's be being been".split())
-DO = frozenset("do does did".split())
-RELATIVE = frozenset("that which who whom".split())
-PRONOUNS = frozenset("he she him her it they them this that these those you i we us me".split())
-LOOK = frozenset("look looks seem seems appear appears".split())
-IMAGE_NOUNS = frozenset("image picture photo photograph scene snapshot".split())
-KIND_NOUNS = frozenset("kind kinds type types sort sorts".split())
-UNIT_NOUNS = frozenset("piece pieces item items article articles".split())
+
+def listed(text: str, mark: str | None = None) -> list[str]:
+    """The words (or the phrases between marks) of a text."""
+    return text.split(mark)
+
+
+DETERMINERS = frozenset(listed("the a an any some this that these those all every another"))
+WH = frozenset(listed("what which who whom where how why when whose"))
+BE = frozenset(listed("is are was were 's be being been"))
+DO = frozenset(listed("do does did"))
+RELATIVE = frozenset(listed("that which who whom"))
+PRONOUNS = frozenset(listed("he she him her it they them this that these those you i we us me"))
+LOOK = frozenset(listed("look looks seem seems appear appears"))
+IMAGE_NOUNS = frozenset(listed("image picture photo photograph scene snapshot"))
+KIND_NOUNS = frozenset(listed("kind kinds type types sort sorts"))
+UNIT_NOUNS = frozenset(listed("piece pieces item items article articles"))
+THINGS = frozenset(listed("anything something thing things object objects one ones"))
+USUALLY = frozenset(listed("usually often typically normally generally commonly mostly"))
 BOUNDARY = (
     DETERMINERS
     | WH
@@ -38,13 +49,15 @@ BOUNDARY = (
     | DO
     | PRONOUNS
     | frozenset(
-        ", and or not of than there have has had both either neither nor but if maybe perhaps"
-        " called like by to with at in on from into onto for".split()
+        listed(
+            ", and or not of than there have has had both either neither nor but if maybe perhaps"
+            " called like by to with can able usually typically at in on from into onto for"
+        )
     )
 )
 """Words that no noun phrase of the language holds, except inside a name the lexicon knows."""
 
-_BASE_VERBS = (
+_BASE_VERBS = listed(
     "wear hold carry ride sit stand lie lay hang lean rest eat drink play use watch look walk run"
     " drive surround cover touch pull push throw catch hit kick swing feed follow lead work talk"
     " sleep wait grow float fly swim jump climb cross read cook cut serve sell buy open close"
@@ -53,7 +66,7 @@ _BASE_VERBS = (
     " guide herd graze perform skate ski surf snowboard photograph film point grab reach wrap"
     " stick sniff bathe crouch kneel squat pose smile stare observe examine check mix prepare"
     " display show skateboard stack pile balance dangle protrude peek emerge"
-).split()
+)
 VERBS = frozenset(_BASE_VERBS) | frozenset(
     verb[:-1] + "ies"
     if verb.endswith("y") and verb[-2] not in "aeiou"
@@ -78,7 +91,7 @@ POSITIONS: dict[str, tuple[str, str]] = {
 
 PREPOSITIONS = tuple(
     tuple(phrase.split())
-    for phrase in (
+    for phrase in listed(
         "to the left of|to the right of|to the side of|on the left of|on the right of|on top of"
         "|at the top of|on the top of|at the bottom of|on the bottom of|at the edge of"
         "|on the edge of|at the side of|on the side of|at the front of|on the front of"
@@ -89,8 +102,9 @@ PREPOSITIONS = tuple(
         "|over|by|beside|with|inside|outside|between|around|along|against"
         "|across from|across|through|off|from|of|for|into|onto|atop|before|after|like"
         "|about|out of|up|down|toward|towards|past|among|amid|within|without|upon"
-        "|away from|full of|similar to|throughout|to"
-    ).split("|")
+        "|away from|full of|similar to|throughout|to",
+        "|",
+    )
 )
 """Relation words that stand before a noun phrase (or alone, stranded), longest first by use."""
 

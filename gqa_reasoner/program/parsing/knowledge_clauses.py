@@ -1,0 +1,100 @@
+"""What is known of a thing, said in a clause: `can be used for sitting` → `UsedFor,sitting`."""
+
+from __future__ import annotations
+
+from gqa_reasoner.program.parsing import words
+from gqa_reasoner.program.parsing.chart import Chart, Item
+
+__all__ = ["KnowledgeChart"]
+
+_LONGEST_TAIL = 6
+_CLAUSES: tuple[tuple[str, str, str], ...] = (
+    ("can be used for", "UsedFor", ""),
+    ("BE used for", "UsedFor", ""),
+    ("BE USUALLY used for", "UsedFor", ""),
+    ("can be", "ReceivesAction", ""),
+    ("BE able to", "CapableOf", ""),
+    ("can", "CapableOf", ""),
+    ("USUALLY has", "HasA", ""),
+    ("USUALLY have", "HasA", ""),
+    ("has a", "HasA", ""),
+    ("have a", "HasA", ""),
+    ("has", "HasA", ""),
+    ("have", "HasA", ""),
+    ("BE USUALLY made of", "MadeOf", ""),
+    ("BE made of", "MadeOf", "USUALLY"),
+    ("BE USUALLY found in", "AtLocation", ""),
+    ("BE USUALLY found on", "AtLocation", ""),
+    ("BE USUALLY found at", "AtLocation", ""),
+    ("BE a kind of", "IsA", ""),
+    ("BE a type of", "IsA", ""),
+    ("BE a symbol of", "SymbolOf", ""),
+    ("BE a", "IsA", ""),
+    ("BE an", "IsA", ""),
+    ("BE USUALLY", "HasProperty", ""),
+    ("like", "Desires", ""),
+    ("likes", "Desires", ""),
+    ("need", "HasPrerequisite", ""),
+    ("needs", "HasPrerequisite", ""),
+    ("BE made by a", "CreatedBy", ""),
+    ("BE made by an", "CreatedBy", ""),
+)
+_CLASSES = {"BE": words.BE, "USUALLY": words.USUALLY}
+
+
+class KnowledgeChart(Chart):
+    """Adds clauses of knowledge to the chart."""
+
+    def tail(self, start: int, end: int) -> str | None:
+        """`tokens[start:end]` as a concept's name without an article; None if it cannot be one."""
+        begin = start + (self.word(start) in words.DETERMINERS)
+        inside = self.tokens[begin:end]
+        if not 0 < len(inside) <= _LONGEST_TAIL:
+            return None
+        if any(token in words.WH or not token[0].isalnum() for token in inside):
+            return None
+        return " ".join(inside)
+
+    def knowledge(self, start: int) -> list[tuple[int, Item]]:
+        """Readings of a clause about what is known: (end, Item((relation, tail)))."""
+        key = ("knowledge", start)
+        if key not in self._memo:
+            self._memo[key] = self._knowledge(start)
+        return self._memo[key]
+
+    def _knowledge(self, start: int) -> list[tuple[int, Item]]:
+        found = []
+        best = 0
+        for pattern, relation, after in _CLAUSES:
+            elements = pattern.split()
+            length = len(elements)
+            inside = self.tokens[start : start + length]
+            if length < best or len(inside) < length:
+                continue
+            if not all(
+                token in _CLASSES.get(element, (element,))
+                for token, element in zip(inside, elements, strict=True)
+            ):
+                continue
+            for end in self._tail_ends(start + length):
+                stop = end
+                if after and self.word(end - 1) in words.USUALLY:
+                    stop = end - 1
+                elif after:
+                    continue
+                tail = self.tail(start + length, stop)
+                if tail is not None:
+                    features = ((f"knowledge:{relation}", 1.0), (f"knowledge:{pattern}", 1.0))
+                    found.append((end, self.item((relation, tail), features)))
+                    best = length
+        return found
+
+    def _tail_ends(self, start: int) -> list[int]:
+        """Where a tail may end: at the question's end, before a final `have`, at a comma."""
+        ends = [self.size] if start < self.size else []
+        if self.word(self.size - 1) in ("have", "has", "called"):
+            ends = [self.size - 1]
+        for place in range(start, self.size):
+            if self.tokens[place] == ",":
+                return [place]
+        return ends
