@@ -58,7 +58,8 @@ def average_precision(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dic
 
     names = sorted({item.name for scene in truth for item in scene.objects})
     category = {name: place + 1 for place, name in enumerate(names)}
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for image, (scene, guess) in enumerate(zip(truth, predicted, strict=True), start=1):
         for item in scene.objects:
             box = _xywh(item.box)

@@ -103,6 +103,9 @@ class FasterRCNN(nn.Module):
         picture: head for facts of the whole picture.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         config: DetectorConfig,
@@ -358,4 +361,4 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
             {key: len(values) for key, values in names.scene_attributes.items()},
         ),
     )
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -58,7 +58,8 @@ class ClassPredictor(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(R, D) -> (R, K + 1) and (R, K, 4)."""
-        return self.classes(features), self.deltas(features).view(features.shape[0], -1, 4)
+        deltas = self.deltas(features)
+        return self.classes(features), deltas.view(len(deltas), deltas.shape[1] // 4, 4)
 
 
 class AttributePredictor(nn.Module):

@@ -104,7 +104,7 @@ class _ArrayType:
     """Stands for `numpy.ndarray`, which the file may name but not call."""
 
 
-def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes | str) -> np.ndarray:
+def _reconstruct(kind: type, shape: tuple[int, ...], code: Any) -> np.ndarray:
     """`numpy.core.multiarray._reconstruct` for plain arrays only."""
     if kind is not _ArrayType:
         raise InputError(f"weights: expected plain arrays, got {kind!r}")

@@ -62,7 +62,8 @@ def summary(scores: dict[str, Any]) -> str:
 
 def export(training: DetectorTraining, log: MetricsLog) -> None:
     """Calibrate on the validation pictures, write OUTPUT/weights with the model card."""
-    model, scores = training.average, {}
+    model = training.average
+    scores: dict[str, Any] = {}
     if training.validation_folder is not None:
         scores, truth, predicted = evaluate_folder(model, training.validation_folder)
         fitted = calibrate(truth, predicted)

@@ -43,7 +43,7 @@ def _detectron2_stage(f: Filler, prefix: str, stage: int, blocks: int) -> None:
             f.norm(f"{name}.shortcut.norm", outputs)
         f.add(f"{name}.conv1.weight", outputs // 4, inputs if block == 0 else outputs, 1, 1)
         f.add(f"{name}.conv2.weight", outputs // 4, outputs // 4, 3, 3)
-        f.add(f"{name}.conv3.weight", outputs, outputs // 4, 1, 1)
+        f.add(f"{name}.conv3.weight", outputs, outputs // 4, 1, 1, scale=0.01)
         for conv, channels in (
             ("conv1", outputs // 4),
             ("conv2", outputs // 4),
@@ -53,7 +53,7 @@ def _detectron2_stage(f: Filler, prefix: str, stage: int, blocks: int) -> None:
 
 
 def _detectron2_common(f: Filler, backbone: str, stages: range, depth: int) -> None:
-    f.add(f"{backbone}.stem.conv1.weight", 64, 3, 7, 7)
+    f.add(f"{backbone}.stem.conv1.weight", 64, 3, 7, 7, scale=0.001)
     f.norm(f"{backbone}.stem.conv1.norm", 64)
     for stage in stages:
         _detectron2_stage(f, f"{backbone}.res{stage}", stage, BLOCKS[depth][stage - 2])

@@ -12,11 +12,13 @@ import yaml
 from detectors import rcnn_config
 from detectors.anchors import AnchorGenerator, RoundedAnchorGenerator
 from detectors.errors import InputError
+from detectors.faster_rcnn import Targets
 from detectors.key_maps import DETECTRON2, load_weights
 from detectors.preprocessing import prepare, resized_size
 from detectors.pretrained import PretrainedDetector, lxmert_config, read_names
 from detectors.rcnn import RCNN
 from detectors.rcnn_selection import select_per_class, select_per_region
+from detectors.rcnn_training import freeze_early_stages, rcnn_losses
 from tests.detectors import published, reference_ops
 
 SMALL = {
@@ -74,7 +76,7 @@ def test_torchvision_anchors_are_rounded_and_strided_by_the_real_map_size() -> N
     assert rounded[0].tolist() == [-23.0, -11.0, 23.0, 11.0]
     assert torch.allclose(plain[0], torch.tensor([-22.627, -11.314, 22.627, 11.314]), atol=1e-3)
     assert (rounded[17] - rounded[0]).tolist() == [0, 800 // 13, 0, 800 // 13]
-    assert (plain[17] - plain[0]).tolist() == [0, 64, 0, 64]
+    assert torch.allclose(plain[17] - plain[0], torch.tensor([0.0, 64, 0, 64]))
 
 
 def random_regions(count: int, classes: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -133,6 +135,36 @@ def test_variants_detect_end_to_end(kind: str) -> None:
     assert boxes.min() >= 0
     assert boxes[:, [0, 2]].max() <= 120
     assert boxes[:, [1, 3]].max() <= 100
+
+
+def test_no_proposals_give_an_empty_scene() -> None:
+    config = replace(rcnn_config.detectron2_fpn(names(3)), **SMALL, minimum_proposal_size=1e6)
+    (scene,) = PretrainedDetector(RCNN(config)).detect([picture(120, 100)])
+    assert scene.objects == []
+    assert scene.features is not None
+    assert scene.features.shape == (0, 1024)
+
+
+def test_losses_train_every_part_that_is_not_frozen() -> None:
+    config = replace(rcnn_config.detectron2_fpn(names(3)), **SMALL)
+    model = RCNN(config)
+    freeze_early_stages(model)
+    targets = Targets(
+        torch.tensor([[[5.0, 5, 40, 50], [50, 10, 90, 60]]]),
+        torch.tensor([[0, 2]]),
+        torch.ones(1, 2, dtype=torch.bool),
+        torch.zeros(1, 2, 0),
+        torch.zeros(1, 2, 2, 0),
+        {},
+    )
+    losses = rcnn_losses(model, torch.randn(1, 3, 64, 96), targets, regions_per_picture=8)
+    total = torch.stack(list(losses.values())).sum()
+    total.backward()
+    assert torch.isfinite(total)
+    without = {name for name, p in model.named_parameters() if p.grad is None}
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert without == frozen
+    assert all(name.startswith(("backbone.stem", "backbone.res2")) for name in frozen)
 
 
 def lxmert_folder(folder: Path, **changes: object) -> Path:
