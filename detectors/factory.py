@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from detectors.errors import InputError
 from detectors.protocol import Detector
@@ -27,7 +28,7 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
         InputError: unknown kind, or a part after the colon is missing.
     """
     kind, _, value = spec.partition(":")
-    options: dict[str, float] = {} if threshold is None else {"threshold": threshold}
+    options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
     if kind == "default":
         from detectors.default import RegionDetector
 
