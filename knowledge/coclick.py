@@ -112,6 +112,11 @@ class CoClickLog:
         return log
 
     @classmethod
+    def open(cls, path: str | Path) -> CoClickLog:
+        """Read a log, skipping broken rows; see `read`."""
+        return cls.read(path)
+
+    @classmethod
     def from_questions(cls, questions: Iterable[Any], **options: Any) -> CoClickLog:
         """Make a log from GQA-format questions: each is a query of its image, clicked once.
 

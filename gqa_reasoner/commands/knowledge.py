@@ -67,7 +67,10 @@ def _add_expand(actions: Any) -> None:
     from knowledge.context import MODES
 
     expand = actions.add_parser("expand", help="what knowledge adds to a scene and a question")
-    expand.add_argument("--scene-graph", type=Path, required=True, metavar="FILE")
+    source = expand.add_mutually_exclusive_group(required=True)
+    source.add_argument("--scene-graph", type=Path, metavar="FILE", help="GQA scene graphs")
+    source.add_argument("--image", type=Path, metavar="PICTURE", help="a detector makes the scene")
+    expand.add_argument("--detector", default="default", metavar="SPEC", help="for --image")
     expand.add_argument("--image-id", metavar="ID", help="default: the file's only scene")
     expand.add_argument("--question", required=True)
     expand.add_argument(
@@ -199,15 +202,11 @@ def _paths(arguments: argparse.Namespace) -> int:
 
 
 def _expand(arguments: argparse.Namespace) -> int:
-    from gqa_reasoner.data.scene_graphs import find_scene_graph, iterate_scene_graphs
     from knowledge.expansion import Expander
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
 
-    if arguments.image_id:
-        scene = find_scene_graph(arguments.scene_graph, arguments.image_id)
-    else:
-        scene = next(iterate_scene_graphs(arguments.scene_graph))
+    scene = _scene(arguments)
     ontology = Ontology.load(arguments.ontology) if arguments.ontology else Ontology.default()
     scorer = None
     if arguments.encoder:
@@ -237,6 +236,23 @@ def _expand(arguments: argparse.Namespace) -> int:
         return 0
     _print_context(context, scene)
     return 0
+
+
+def _scene(arguments: argparse.Namespace) -> Any:
+    """The scene of --image or of --scene-graph."""
+    from detectors.errors import InputError
+    from gqa_reasoner.data.scene_graphs import find_scene_graph, iterate_scene_graphs
+
+    if arguments.image is not None:
+        from detectors.factory import create_detector
+
+        return create_detector(arguments.detector).detect([arguments.image])[0]
+    if arguments.image_id:
+        return find_scene_graph(arguments.scene_graph, arguments.image_id)
+    scene = next(iterate_scene_graphs(arguments.scene_graph), None)
+    if scene is None:
+        raise InputError(f"{arguments.scene_graph}: no scene graph in the file")
+    return scene
 
 
 def _coclick(arguments: argparse.Namespace) -> Any:
