@@ -114,6 +114,7 @@ def _report(summary: Summary, seconds: float, arguments: argparse.Namespace, rep
     record = {
         "answered": summary.answered,
         "correct": summary.correct if summary.scored else None,
+        "also_right": summary.also_right if summary.scored else None,
         "accuracy": None if summary.accuracy is None else round(summary.accuracy, 4),
         "without_graph": summary.without_graph,
         "not_executed": len(summary.failures),

@@ -35,6 +35,8 @@ class Outcome:
     problem: str | None = None
     """Why there is no prediction: `no scene graph`, or the fault of the program."""
     notes: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Other answers that the record lists as right (`otherAnswers`)."""
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Summary:
     answered: int = 0
     scored: int = 0
     correct: int = 0
+    also_right: int = 0
+    """Answers that are not the record's first but among its `otherAnswers`."""
     without_graph: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     """Question id to the fault of its program."""
@@ -59,13 +63,16 @@ class Summary:
             self.answered += 1
             if outcome.expected is not None:
                 self.scored += 1
-                self.correct += outcome.prediction == outcome.expected
-                if outcome.prediction != outcome.expected:
+                if outcome.prediction == outcome.expected:
+                    self.correct += 1
+                elif outcome.prediction in outcome.also:
+                    self.also_right += 1
+                else:
                     self.wrong.append(outcome)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the answered questions with a known answer that are right."""
+        """Share of the answers that are the record's first, where the record has one."""
         return self.correct / self.scored if self.scored else None
 
 
@@ -130,7 +137,9 @@ def execute_questions(
         except InputError as error:
             yield Outcome(question.id, question.answer, None, str(error))
             continue
-        yield Outcome(question.id, question.answer, result.answer, None, tuple(result.notes))
+        also = tuple(map(str, question.extra.get("otherAnswers") or ()))
+        notes = tuple(result.notes)
+        yield Outcome(question.id, question.answer, result.answer, None, notes, also)
 
 
 def write_predictions(path: Path, outcomes: Iterable[Outcome]) -> Summary:

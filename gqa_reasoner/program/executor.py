@@ -125,6 +125,10 @@ class Executor:
             last = answer_steps.query(run, row, TypeArgument("name"), last)
         distribution = last.distribution or {}
         answer = max(distribution, key=distribution.__getitem__)
+        if evidence.hard and not run.failed and distribution[answer] < 1.0:
+            others = [word for word, share in distribution.items() if share == distribution[answer]]
+            if len(others) > 1:
+                run.note(f"the annotation fits {' and '.join(map(repr, others[:4]))} equally")
         return Execution(answer, distribution, run.notes, run.failed, results, evidence.size)
 
     def run_many(

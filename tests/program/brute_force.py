@@ -228,11 +228,12 @@ class _Interpreter:
 
     def of_scene(self, family: str, kind: str, argument: str) -> Any:
         kind = kind or argument
-        fact = self.scene.scene_attributes.get("weather" if kind == "weather" else "location")
+        facts = self.scene.scene_attributes
+        fact = facts.get(kind, None if kind == "weather" else facts.get("location"))
         doors = fact in ("indoors", "outdoors")
         if not isinstance(fact, str) or (kind == "location") != doors:
             raise Unclear
-        if kind not in ("place", "weather", "location"):
+        if kind not in ("place", "weather", "location") or family == "filter":
             raise Unclear
         if family == "query":
             return fact

@@ -96,3 +96,49 @@ def scenes(draw: st.DrawFn) -> Scene:
             relations.append(Relation(str(one), draw(st.sampled_from(PREDICATES)), str(other)))
     facts = draw(st.sampled_from([{}, {"location": "kitchen"}, {"weather": "sunny"}]))
     return Scene("picture", 320, 200, objects, relations, dict(facts))
+
+
+@st.composite
+def scenes_with_programs(draw: st.DrawFn) -> tuple[Scene, Program]:
+    """A scene and a program that speaks of what is in it (mostly), so that it decides something."""
+    scene = draw(scenes().filter(lambda item: len(item.objects) > 1))
+    names = st.sampled_from([item.name for item in scene.objects]) | words
+    own = [word for item in scene.objects for word in item.attributes]
+    values = st.sampled_from(own) | value if own else value
+    edges = st.sampled_from(PREDICATES)
+    if scene.relations:
+        edges = st.sampled_from([item.predicate for item in scene.relations]) | edges
+    steps: list[Step] = []
+
+    def describe() -> int:
+        steps.append(Step("select", draw(names)))
+        for _ in range(draw(st.integers(0, 2))):
+            place = (len(steps) - 1,)
+            if draw(st.booleans()):
+                word = draw(values)
+                word = f"not({word})" if draw(st.booleans()) else word
+                steps.append(Step("filter", word, place))
+            else:
+                name, direction = draw(names | st.just("_")), draw(st.sampled_from("so"))
+                steps.append(Step("relate", f"{name},{draw(edges)},{direction}", place))
+        return len(steps) - 1
+
+    place = (describe(),)
+    kind = draw(
+        st.sampled_from(["exist", "verify", "query", "choose", "rel", "choose rel", "same"])
+    )
+    if kind == "exist":
+        steps.append(Step("exist", "?", place))
+    elif kind == "verify":
+        steps.append(Step("verify", draw(values), place))
+    elif kind == "query":
+        steps.append(Step("query", draw(st.sampled_from(TYPES)), place))
+    elif kind == "choose":
+        steps.append(Step("choose", f"{draw(values)}|{draw(value)}", place))
+    elif kind == "rel":
+        steps.append(Step("verify rel", f"{draw(names)},{draw(edges)},o", place))
+    elif kind == "choose rel":
+        steps.append(Step("choose rel", f"{draw(names)},to the left of|to the right of,s", place))
+    else:
+        steps.append(Step("same color", "", (*place, describe())))
+    return scene, Program(tuple(steps))

@@ -89,6 +89,17 @@ def test_predictions_are_written_and_failures_listed(
     assert "1 questions have no scene graph" in captured.err
 
 
+def test_other_answers_of_a_record_count_apart(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = {"1": _question("a", "select: dog (7)->query: color [0]", "tan")}
+    questions["1"]["otherAnswers"] = ["brown"]
+    files["questions"].write_text(json.dumps(questions))
+    assert _run(files, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["correct"], summary["also_right"], summary["accuracy"]) == (0, 1, 0.0)
+
+
 def test_parsed_programs_replace_the_gold_ones(files: dict[str, Path]) -> None:
     semantic = [
         {"operation": "select", "argument": "chair", "dependencies": []},

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from detectors.errors import InputError
 from detectors.scene import Relation, Scene, SceneObject, SceneVocabulary
@@ -15,9 +15,11 @@ from gqa_reasoner.program.executor import Executor, execute
 from gqa_reasoner.program.steps import Program
 from knowledge.ontology import Ontology
 from tests.program.brute_force import UNCLEAR, interpret
-from tests.program.programs import programs, scenes
+from tests.program.programs import programs, scenes, scenes_with_programs
 
 ONTOLOGY = Ontology.default()
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Without shrinking: the message shows program and notes, and minutes are saved."""
 
 
 def _object(key: str, name: str, box: tuple[int, int, int, int], *attributes: str) -> SceneObject:
@@ -295,9 +297,7 @@ def test_any_program_on_any_scene_gives_a_distribution(program: Program, scene: 
         assert all(truth is None or 0 <= truth <= 1 for truth in result.step_truth)
 
 
-@given(programs(), scenes())
-@settings(max_examples=300, deadline=None)
-def test_hard_mode_agrees_with_the_brute_force_interpreter(program: Program, scene: Scene) -> None:
+def _assert_agrees_with_brute_force(program: Program, scene: Scene) -> None:
     def triples(*triple: str) -> bool:
         return triple in KNOWN
 
@@ -305,6 +305,20 @@ def test_hard_mode_agrees_with_the_brute_force_interpreter(program: Program, sce
     if expected != UNCLEAR:
         result = execute(program, scene, ONTOLOGY, triples=triples)
         assert result.answer == expected, (program.to_display(), result.notes)
+
+
+@given(programs(), scenes())
+@settings(max_examples=100, deadline=None, phases=_PHASES)
+def test_hard_mode_agrees_with_brute_force_on_any_program(program: Program, scene: Scene) -> None:
+    _assert_agrees_with_brute_force(program, scene)
+
+
+@given(scenes_with_programs())
+@settings(max_examples=300, deadline=None, phases=_PHASES)
+def test_hard_mode_agrees_with_brute_force_on_fitting_programs(
+    drawn: tuple[Scene, Program],
+) -> None:
+    _assert_agrees_with_brute_force(drawn[1], drawn[0])
 
 
 def _real_questions(shared: Path) -> list[tuple[dict, Scene]]:
