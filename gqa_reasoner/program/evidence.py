@@ -118,11 +118,9 @@ class Evidence:
 
     def scene_values(self, attribute_type: str) -> dict[str, float]:
         """Values of the whole picture (`location`, `place`, `room`, `weather`) and their weight."""
-        facts = self.scene.scene_attributes
         if attribute_type == "weather":
-            return _weighted(facts.get("weather")) or self._sky_values()
-        explicit = _weighted(facts.get(attribute_type))
-        location = _weighted(facts.get("location"))
+            return self.fact("weather") or self._sky_values()
+        explicit, location = self.fact(attribute_type), self.fact("location")
         if attribute_type != "location":
             named = {name: weight for name, weight in location.items() if name not in _DOORS}
             return explicit or named or self._place_objects(attribute_type)
@@ -131,6 +129,10 @@ class Evidence:
             side = name if name in _DOORS else _DOORS[not self.lexicon.is_a(name, "room")]
             doors[side] = doors.get(side, 0.0) + weight
         return doors or self._door_signs()
+
+    def fact(self, key: str) -> dict[str, float]:
+        """What the scene states of the whole picture under a key, as weights."""
+        return _weighted(self.scene.scene_attributes.get(key))
 
     def _sky_values(self) -> dict[str, float]:
         values, matrix = self.type_values("weather")

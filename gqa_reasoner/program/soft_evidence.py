@@ -7,6 +7,7 @@ what boxes and names imply; otherwise a prior.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ UNSUITED = 0.2
 """How far boxes count for an unlikely object of an interaction ("wearing a table")."""
 OTHER_WORDS = 0.6
 """How far "near" counts for "beside" where the detector or the scene has "beside" as well."""
+
+NOT_STATED = "none"
+"""How a detector says that a fact of the whole picture is not stated (`detectors.default`)."""
 
 _SIZE_WORDS = {
     "large": +1,
@@ -57,6 +61,14 @@ class SoftEvidence(Evidence):
         self._dense_relations = _dense(scene.relation_probabilities, scene.vocabulary.predicates)
         self._scores = np.array([item.score for item in scene.objects], dtype=float)
         self._known_types: set[str] | None = None
+
+    def fact(self, key: str) -> dict[str, float]:
+        """Probabilities of the detector where it gives them, else the stated value."""
+        every = self.scene.scene_attributes.get("probabilities")
+        found = every.get(key) if isinstance(every, Mapping) else None
+        if not isinstance(found, Mapping):
+            return super().fact(key)
+        return {str(word): float(share) for word, share in found.items() if word != NOT_STATED}
 
     def name(self, name: str) -> np.ndarray:
         """Sum of the probabilities of all classes that are `name`."""

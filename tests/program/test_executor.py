@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from detectors.errors import InputError
 from detectors.scene import Relation, Scene, SceneObject, SceneVocabulary
 from gqa_reasoner.program.executor import Executor, execute
+from gqa_reasoner.program.soft_evidence import NOT_STATED
 from gqa_reasoner.program.steps import Program
 from knowledge.ontology import Ontology
 from tests.program.brute_force import UNCLEAR, interpret
@@ -233,6 +234,21 @@ def test_soft_mode_carries_probabilities_through() -> None:
     assert execute(program, scene, ONTOLOGY, mode="soft").answer == "brown"
     program = Program.from_display("Select: animal → Filter color: red → Exist")
     assert execute(program, scene, ONTOLOGY, mode="soft").answer == "no"
+
+
+def test_a_detector_gives_facts_of_the_picture_as_probabilities() -> None:
+    from detectors import default
+
+    assert NOT_STATED == default.NOT_STATED
+    scene = _dense_scene()
+    shares = {"kitchen": 0.6, "street": 0.1, NOT_STATED: 0.3}
+    scene.scene_attributes = {"place": "kitchen", "probabilities": {"place": shares}}
+    result = execute(
+        Program.from_display("Select: scene → Query: place"), scene, ONTOLOGY, mode="soft"
+    )
+    assert result.answer_distribution == pytest.approx({"kitchen": 6 / 7, "street": 1 / 7})
+    assert _answer("Select: scene → Verify place: street", scene, mode="soft") == "no"
+    assert _answer("Select: scene → Query: place", scene) == "kitchen"
 
 
 def test_boxes_stand_in_where_a_detector_gives_no_relations() -> None:
