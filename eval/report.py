@@ -35,7 +35,7 @@ th, td { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid #e8
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .wide { overflow-x: auto; } .plots { display: grid; gap: 18px;
   grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); }
-.plots svg { width: 100%; height: auto; }
+.plots svg { width: 100%; max-width: 620px; height: auto; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 16px; }
 .card { border: 1px solid #d9dee4; border-left-width: 5px; border-radius: 8px; padding: 12px; }
 .card.right { border-left-color: #5b8c3e; } .card.wrong { border-left-color: #c2542d; }

@@ -294,7 +294,7 @@ def _drawing(example: Example) -> str:
         x, y = box.corners[0] * _WIDTH, box.corners[1] * tall
         w, h = (box.corners[2] - box.corners[0]) * _WIDTH, (box.corners[3] - box.corners[1]) * tall
         label = box.name if box.weight is None else f"{box.name} {box.weight:.2f}"
-        wide = 7.2 * len(label) + 8
+        wide = 8.0 * len(label) + 9
         left, top = min(max(x, 0), max(0.0, _WIDTH - wide)), max(y, 0)
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" fill="none" '

@@ -49,7 +49,8 @@ def accuracy_bars(groups: Mapping[str, Figure], overall: float | None, title: st
     axes.barh(places, values, color=BAR, height=0.68)
     for place, group, value in zip(places, groups.values(), values, strict=True):
         label = f"{value:.1f}  ({group.count:,})"
-        axes.text(value + 1, place, label, va="center", fontsize=8.5, color=INK)
+        backing = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axes.text(value + 1, place, label, va="center", fontsize=8.5, color=INK, bbox=backing)
     if overall is not None:
         axes.axvline(overall, color=WARN, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.set_yticks(places, names)
