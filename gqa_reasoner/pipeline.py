@@ -33,7 +33,7 @@ __all__ = ["EXPANSION_MODES", "WEIGHTS", "Reasoner"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The shipped default weights: detector, parser and reasoner, each with its model card."""
-EXPANSION_MODES = ("none", "triples", "coclick", "both", "random", "shuffled")
+EXPANSION_MODES = ("none", "triples", "coclick", "both", "random", "shuffled", "empty")
 
 
 @dataclass
