@@ -17,12 +17,21 @@ __all__ = ["SMOOTHING", "Balance", "balance_group"]
 SMOOTHING = 0.6
 """Open answers are kept so that their counts become about (count ** SMOOTHING)."""
 _FLOOR = 0.08
+_SAME_QUESTION = {
+    "relVerifyCo": "relVerify",
+    "relVerifyCr": "relVerify",
+    "existRelSC": "existRelS",
+    "existRelSRC": "existRelS",
+    "verifyAttrCThis": "verifyAttrThis",
+}
+"""Detailed types that the wording does not tell apart, by that of their "yes"."""
 
 
 def balance_group(draft: Draft) -> tuple[str, str]:
     """Drafts whose answers are balanced against each other."""
     if draft.answer in ("yes", "no"):
-        return draft.structural, draft.detailed.removesuffix("C").removesuffix("Cr")
+        name = _SAME_QUESTION.get(draft.detailed, draft.detailed.removesuffix("C"))
+        return draft.structural, name
     return draft.structural, draft.global_group or draft.detailed
 
 

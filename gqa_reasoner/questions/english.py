@@ -101,7 +101,8 @@ _PLURALS = {
 _SINGULARS = {plural: singular for singular, plural in _PLURALS.items() if plural != singular}
 _MASS = frozenset(
     words(
-        "water grass sand snow food rice bread meat milk beer wine coffee tea juice soup "
+        "water flour dirt grass sand snow food rice bread meat milk beer wine coffee tea juice "
+        "soup "
         "sauce cheese butter sugar salt hair furniture clothing luggage dirt mud ice foam "
         "smoke fire fog soil gravel bacon ham beef meat pasta spinach lettuce broccoli corn "
         "cereal ketchup mustard mayonnaise syrup honey jam wood metal plastic leather "

@@ -18,6 +18,7 @@ from gqa_reasoner.questions.verifications import operation
 from gqa_reasoner.questions.view import SPATIAL
 
 __all__ = [
+    "again",
     "exist",
     "exist_attribute",
     "exist_relation",
@@ -52,6 +53,13 @@ def noun_slots(bench: Bench, name: str, object_id: str | None, before: str = "")
         "plain_one": one,
         "plain_many": many,
     }
+
+
+def again(bench: Bench, name: str) -> str:
+    """How a full answer takes the name up again: "it is", "they are", "the man is"."""
+    if is_plural(name):
+        return "they are"
+    return f"the {name} is" if bench.lexicon.is_person(name) else "it is"
 
 
 def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
@@ -153,9 +161,7 @@ def exist_attribute(bench: Bench) -> Draft | None:
     verb = bench.verb(place)
     own = bench.full_name(place, definite=False)
     really = bench.lexicon.adjective(true_value, kind)
-    pronoun = "they are" if is_plural(name) else "it is"
-    if bench.lexicon.is_person(name) and not is_plural(name):
-        pronoun = "the " + name + " is"
+    pronoun = again(bench, name)
     full = f"Yes, there {verb} {own} that {verb} {really}."
     if not yes:
         full = f"No, there {verb} {own} but {pronoun} {really}."

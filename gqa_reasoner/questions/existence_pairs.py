@@ -5,7 +5,7 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, StepDraft, chain, merge
 from gqa_reasoner.questions.english import is_plural, singularize, with_article
-from gqa_reasoner.questions.existence import noun_slots
+from gqa_reasoner.questions.existence import again, noun_slots
 from gqa_reasoner.questions.queries import value_clause
 from gqa_reasoner.questions.verifications import operation
 
@@ -179,7 +179,7 @@ def exist_attribute_either(bench: Bench) -> Draft | None:
     verb = bench.verb(place)
     own = bench.full_name(place, definite=False)
     really = bench.lexicon.adjective(true_value, kind)
-    pronoun = "they are" if is_plural(name) else f"the {name} is"
+    pronoun = again(bench, name)
     full = f"Yes, there {verb} {own} that {verb} {really}."
     if not yes:
         full = f"No, there {verb} {own} but {pronoun} {really}."

@@ -90,7 +90,7 @@ def ask_activity(bench: Bench) -> Draft | None:
     if not found or (bench.strict and len(found) > 1):
         return None
     kind, value = bench.rng.choice(found)
-    hide = frozenset(item for _, item in found)
+    hide = frozenset(item for other, item in found if bench.strict or other == kind)
     reference = bench.referrer.refer(place, depth=2, hide=hide, pronoun=0.06)
     if reference is None:
         return None

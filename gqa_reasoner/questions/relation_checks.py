@@ -21,6 +21,9 @@ _OPPOSITE = {
     "below": "above",
     "under": "above",
 }
+_BARE = frozenset(("wearing", "holding", "riding", "using", "carrying", "eating"))
+_EXCLUSIVE = frozenset(("on", "holding", "wearing", "riding", "sitting on", "in", "lying on"))
+"""Relations that a thing has to one other thing at most, so that the rest may be denied."""
 _REVERSIBLE = frozenset(("to the left of", "to the right of", "in front of", "behind"))
 
 
@@ -44,6 +47,8 @@ def verify_relation(bench: Bench) -> Draft | None:
         return _verify_true(bench, place, predicate, other)
     if draw < 0.65 and predicate in _REVERSIBLE:
         return _verify_opposite(bench, place, predicate, other)
+    if draw < 0.8 and predicate in _EXCLUSIVE:
+        return _verify_elsewhere(bench, place, predicate, other)
     asked = None
     table = bench.statistics.objects_of.get((view.names[place], predicate))
     if table is not None and rng.random() < 0.75:
@@ -58,7 +63,7 @@ def verify_relation(bench: Bench) -> Draft | None:
     surfaces = bench.lexicon.surfaces(asked)
     word = rng.choice(surfaces) if surfaces and rng.random() < 0.15 else asked
     question = _word(bench, reference, predicate, with_article(word))
-    full = f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
+    full = f"No, {_statement(bench, place, predicate, other)}"
     return _draft(
         bench, place, other, predicate, question, full, "relVerifyCo", "no", reference,
         chain([*reference.steps, ("verify rel", f"{asked},{predicate},o (-)")]),
@@ -75,23 +80,56 @@ def _verify_true(bench: Bench, place: int, predicate: str, other: int) -> Draft 
         other, depth=0 if rng.random() < 0.7 else 1, avoid=frozenset((place,)), plain=0.8,
         category=0.0, pronoun=0.03,
     )  # fmt: skip
-    if reference is None or target is None or reference.noun == target.noun:
+    name, identity = view.names[other], view.ids[other]
+    if reference is None or reference.noun == name:
         return None
-    shown = object_form(target)
-    if target.bare and not target.pronoun and rng.random() < 0.5:
+    if target is None or target.noun == reference.noun:
+        shown = bench.full_name(other, definite=False)
+    elif target.bare and not target.pronoun and rng.random() < 0.5:
         shown = indefinite(target)
-    name = view.names[other]
-    identity = view.ids[other]
+    else:
+        shown = object_form(target)
     question = _word(bench, reference, predicate, shown)
-    full = (
-        f"Yes, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
-    )
+    full = f"Yes, {_statement(bench, place, predicate, other)}"
     fact: Fact = ("relation", view.ids[place], predicate, identity)
     return _draft(
         bench, place, other, predicate, question, full, "relVerify", "yes", reference,
         chain([*reference.steps, ("verify rel", f"{name},{predicate},o ({identity})")]),
         local=name, needs=frozenset((fact,)),
-        reveals=frozenset({fact} | reference.facts | target.facts),
+        reveals=frozenset({fact} | reference.facts),
+    )  # fmt: skip
+
+
+def _verify_elsewhere(bench: Bench, place: int, predicate: str, other: int) -> Draft | None:
+    """A "no" about something that is in the picture: "Is the apple on the couch?"."""
+    rng, view = bench.rng, bench.view
+    name = view.names[other]
+    taken = {item for _, item in (*view.out[place], *view.into[place])}
+    taken -= {item for item in taken if not view.related(place, item) - SPATIAL}
+    others = [
+        item
+        for item in range(len(view.ids))
+        if item not in (place, other) and item not in taken and view.names[item] != name
+    ]
+    if not others:
+        return None
+    asked = rng.choice(others)
+    if bench.strict and len(view.select(view.names[asked])) != 1:
+        return None
+    reference = bench.referrer.refer(
+        place, depth=1, avoid=frozenset((asked,)), plain=0.4, category=0.2, pronoun=0.08
+    )
+    if reference is None or reference.noun == view.names[asked]:
+        return None
+    shown = bench.full_name(asked, definite=rng.random() < 0.5)
+    question = _word(bench, reference, predicate, shown)
+    argument = f"{view.names[asked]},{predicate},o ({view.ids[asked]})"
+    full = f"No, {_statement(bench, place, predicate, other)}"
+    fact: Fact = ("relation", view.ids[place], predicate, view.ids[other])
+    return _draft(
+        bench, place, other, predicate, question, full, "relVerifyCo", "no", reference,
+        chain([*reference.steps, ("verify rel", argument)]),
+        local=view.names[asked], needs=frozenset((fact,)), reveals=frozenset(reference.facts),
     )  # fmt: skip
 
 
@@ -113,7 +151,7 @@ def _verify_opposite(bench: Bench, place: int, predicate: str, other: int) -> Dr
         return None
     name, identity = view.names[place], view.ids[place]
     question = _word(bench, subject, asked, object_form(target))
-    full = f"No, {bench.full_name(place)} {bench.verb(place)} {predicate} {bench.full_name(other)}."
+    full = f"No, {_statement(bench, place, predicate, other)}"
     fact: Fact = ("relation", identity, predicate, view.ids[other])
     return _draft(
         bench, other, place, asked, question, full, "relVerifyCr", "no", target,
@@ -121,6 +159,17 @@ def _verify_opposite(bench: Bench, place: int, predicate: str, other: int) -> Dr
         local=name, needs=frozenset((fact,)),
         reveals=frozenset(subject.facts | target.facts),
     )  # fmt: skip
+
+
+def _far_name(bench: Bench, other: int, predicate: str) -> str:
+    """The other end in a full answer: "a hat" after "is wearing", else with "the"."""
+    return bench.full_name(other, definite=predicate not in _BARE)
+
+
+def _statement(bench: Bench, place: int, predicate: str, other: int) -> str:
+    """What is so: "the man is wearing a hat."."""
+    far = _far_name(bench, other, predicate)
+    return f"{bench.full_name(place)} {bench.verb(place)} {predicate} {far}."
 
 
 def _word(bench: Bench, reference: Reference, predicate: str, other: str) -> str:
@@ -191,7 +240,7 @@ def choose_relation(bench: Bench) -> Draft | None:
         steps=chain([*target.steps, ("choose rel", argument)]),
         answer=answer,
         full_answer=f"{bench.full_name(place)} {'are' if is_plural(name) else 'is'} {predicate} "
-        f"{bench.full_name(other)}.",
+        f"{_far_name(bench, other, predicate)}.",
         structural="choose",
         semantic="rel",
         detailed="relChooser",

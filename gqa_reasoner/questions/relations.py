@@ -64,7 +64,10 @@ def ask_subject(bench: Bench) -> Draft | None:
     else:
         category = "_"
     places = frozenset((other,))
-    if bench.strict and view.relate(places, category, predicate, "s") != frozenset((place,)):
+    if bench.strict and (
+        name == view.names[other]
+        or view.relate(places, category, predicate, "s") != frozenset((place,))
+    ):
         return None
     if person and category == "person" and name in ("person", "people") and bench.strict:
         return None
@@ -173,7 +176,10 @@ def ask_object(bench: Bench) -> Draft | None:
     else:
         category = "_"
     places = frozenset((subject,))
-    if bench.strict and view.relate(places, category, predicate, "o") != frozenset((place,)):
+    if bench.strict and (
+        name == view.names[subject]
+        or view.relate(places, category, predicate, "o") != frozenset((place,))
+    ):
         return None
     if person and name in ("person", "people") and bench.strict:
         return None
@@ -195,7 +201,8 @@ def ask_object(bench: Bench) -> Draft | None:
              ("query", "name")]
         ),
         answer=name,
-        full_answer=f"{known} {verb} {predicate} {bench.full_name(place)}.",
+        full_answer=f"{known} {verb} {predicate} "
+        f"{bench.full_name(place, definite=predicate not in _BARE)}.",
         structural="query",
         semantic="rel",
         detailed="categoryRelO" if by_category else "relO",

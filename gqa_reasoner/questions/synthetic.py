@@ -79,7 +79,8 @@ _TYPE_WEIGHTS = {
 }  # fmt: skip
 _PERSON_TYPES = {
     "pose": 9, "activity": 6, "age": 5, "gender": 3, "height": 2.5, "face expression": 4,
-    "race": 1.5, "sportActivity": 3, "fatness": 1, "size": 2, "color": 2, "weight": 0.5, "": 3,
+    "race": 1.5, "sportActivity": 3, "fatness": 1, "size": 2, "color": 2, "weight": 0.5,
+    "realism": 0.5, "": 3,
 }  # fmt: skip
 _CATEGORY_WEIGHTS = {
     "furniture": 45.0, "animal": 40.0, "clothing": 30.0, "food": 25.0, "vehicle": 25.0,
@@ -235,8 +236,10 @@ class World:
     def _attributes(self, person: bool, rng: random.Random) -> list[str]:
         chooser = self.person_types if person else self.types
         found: list[str] = []
-        kinds = {chooser(rng) for _ in range(rng.choice((1, 2, 2, 3)))}
-        for kind in sorted(kinds):
+        kinds = sorted(chooser(rng) for _ in range(rng.choice((1, 2, 2, 3))))
+        for number, kind in enumerate(kinds):
+            if kind and number and kinds[number - 1] == kind:
+                continue
             words = self.values["person" if person and not kind else kind]
             weight = min(len(words), 9) if kind == "color" and rng.random() < 0.7 else len(words)
             found.append(words[int(rng.random() * weight)])

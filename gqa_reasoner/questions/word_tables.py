@@ -212,6 +212,7 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
         "orientation": "vertical,horizontal",
         "state": "calm,still,smooth,choppy,rough,wavy",
         "gender": "male,female",
+        "weather": "clear,sunny,cloudless,cloudy,foggy,overcast,partly cloudy,stormy,rainy",
         "room": "kitchen,bathroom,office,bedroom,living room",
         "size": "small,tiny,large,huge,giant,little",
         "pose": "standing,sitting,walking,running,jumping,crouching,lying,bending,pointing",
@@ -224,9 +225,7 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
 }
 """The types of which GQA's programs know few values; "bright" is asked without a type there."""
 
-OPEN_TYPES = frozenset(
-    words("color material shape pattern flavor company sport event liquid race weather")
-)
+OPEN_TYPES = frozenset(words("color material shape pattern flavor company sport event liquid race"))
 UNTYPED_IN_GQA = frozenset(("bright", "dull", "parked", "open", "closed", "full", "empty"))
 PERSON_HEIGHT = ("person", "plant", "building", "animal", "tree", "furniture", "grass")
 NO_PERSON_TYPES = frozenset(("material", "pattern", "tone", "shape", "cleanliness"))
