@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from detectors.errors import InputError
 from gqa_reasoner.data.questions import Question
 from gqa_reasoner.program.parser import ParseResult, ProgramParser
 from gqa_reasoner.program.parsing.learning import Example, canonical_draft, loose_draft
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
-from gqa_reasoner.program.steps import Program
+from gqa_reasoner.program.steps import Program, validate
 
 __all__ = ["Tally", "cross_validate", "fold_of", "format_table"]
 
@@ -24,6 +25,14 @@ def fold_of(image_id: str, folds: int) -> int:
 
 def _draft(program: Program) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
     return tuple((step.operation, step.argument, step.dependencies) for step in program.steps)
+
+
+def _is_valid(program: Program) -> bool:
+    try:
+        validate(program)
+    except InputError:
+        return False
+    return True
 
 
 class Tally:
@@ -44,7 +53,7 @@ class Tally:
             "strict": bool(drafts) and best == tuple(example.draft),
             "order_free": bool(drafts) and loose_draft(best) == example.loose,
             "among_five": any(canonical_draft(draft) == example.target for draft in drafts),
-            "well_formed": bool(drafts),
+            "well_formed": bool(drafts) and _is_valid(result.programs[0].program),
         }
         types = record.types or {}
         slices = [

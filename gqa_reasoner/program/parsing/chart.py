@@ -6,6 +6,7 @@ of (name, value) pairs and the score is their weighted sum.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ _IRREGULAR_PARTICIPLES = frozenset(
     listed("worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught")
 )
 _SINGLE_PREPOSITIONS = frozenset(phrase[0] for phrase in words.PREPOSITIONS if len(phrase) == 1)
+_SIDE = re.compile(r"(?:(?:to|on|at) (?:the )?)?(left|right)(?:-hand)?(?: side)? of")
 _SWITCHED = frozenset(("on", "off", "turned on", "turned off"))
 _SHADES = frozenset(listed("light dark bright pale deep"))
 _NAMES_PER_SPAN = 4
@@ -381,4 +383,6 @@ def _predicate_by_rule(tokens: list[str], shape: str) -> str:
         out = out[1:]
     if len(out) > 1 and out[-1] == "of" and out[-2] in _SINGLE_PREPOSITIONS - {"out"}:
         out = out[:-1]
-    return " ".join(out)
+    text = " ".join(out)
+    side = _SIDE.fullmatch(text)
+    return f"to the {side[1]} of" if side else text

@@ -39,7 +39,7 @@ _NAME_FORMS: list[Form] = [
     ),
     (
         "cat-shown",
-        "what|which <cat> BE? shown|pictured|depicted|seen <img> <alts>",
+        "what|which <cat> BE? shown|pictured|depicted|seen|presented|displayed <img> <alts>",
         b.category_alone,
     ),
     ("cat-shown", "what|which <cat> BE in|on DET? IMAGE <alts>", b.category_alone),
@@ -198,6 +198,7 @@ def _yes_no_forms() -> list[Form]:
 _YES_NO_FORMS: list[Form] = [
     *_yes_no_forms(),
     ("have?", "DO <np> have a|an? <attr> <type>", c.verify_typed),
+    ("have-rel", "DO <np> have <np>", lambda v: c.verify_relation((v[0], "with", v[1]))),
     ("have-and", "DO <np> have a|an? <attr> <type> and a|an? <attr> <type>", c.verify_two_typed),
     ("have-or", "DO <np> have a|an? <attr> or <attr> <type>", lambda v: c.choose(v[:3])),
     ("do-rel", "DO <np> <relb> <np>", c.verify_relation),
@@ -219,6 +220,7 @@ _EXIST_FORMS: list[Form] = [
     ("exist", "do you think there BE <npx> <img>", c.exist),
     ("exist-two", "does the|this IMAGE contain|show|have <pair>", c.exist_two),
     ("exist", "does the|this IMAGE contain|show|have <npx>", c.exist),
+    ("this-is", "BE this|that|it|these|those <npx> <img>", c.exist),
     ("exist-two", "BE there <pair> <img>", c.exist_two),
     ("exist-two", "do|can you see <pair> <img>", c.exist_two),
     ("exist-two", "do you think there BE <pair> <img>", c.exist_two),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,9 +172,14 @@ class Learner:
         self.weights: dict[str, float] = dict(_PRIOR)
         self.penalty = penalty
 
-    def readings(self, example: Example, hints: bool = False) -> list[Reading]:
-        """All readings of an example's question under the present weights."""
-        offered = example.hints() if hints else None
+    def readings(
+        self, example: Example, offered: Mapping[str, Sequence[str]] | None = None
+    ) -> list[Reading]:
+        """All readings of an example's question under the present weights.
+
+        Args:
+            offered: values offered everywhere, see `Chart`; given, readings say what they align.
+        """
         chart = PhraseChart(example.tokens, self.lexicon, self.weights, self.vocabulary, offered)
         return read_question(chart)
 
@@ -186,16 +191,19 @@ class Learner:
         """
         found: list[tuple[Entry, ...]] = []
         for example in examples:
-            entries: tuple[Entry, ...] = ()
-            for reading in self.readings(example, hints=True):
-                if loose_draft(reading.draft) == example.loose:
-                    entries = tuple(_entries(reading.features))
-                    break
-            found.append(entries)
+            found.append(self._alignment(example, {}) or self._alignment(example, example.hints()))
         for example, entries in zip(examples, found, strict=True):
             example.entries = entries
         self.count(examples)
         return sum(bool(entries) for entries in found)
+
+    def _alignment(
+        self, example: Example, offered: Mapping[str, Sequence[str]]
+    ) -> tuple[Entry, ...]:
+        for reading in self.readings(example, offered):
+            if loose_draft(reading.draft) == example.loose:
+                return tuple(_entries(reading.features))
+        return ()
 
     def count(self, examples: Sequence[Example]) -> None:
         """Make the lexicon of the examples' alignments."""

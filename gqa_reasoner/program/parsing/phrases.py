@@ -150,6 +150,9 @@ class PhraseChart(SmallPhraseChart):
     def _pronouns(self, start: int, context: str) -> list[tuple[int, Item]]:
         if self.word(start) in ("he", "she", "him", "her", "they", "them", "it"):
             return [(start + 1, item) for item in self.names(start, start + 1, context)]
+        name = words.INDEFINITE.get(self.word(start))
+        if name:
+            return [(start + 1, self.item(name, (("indefinite", 1.0),)))]
         return []
 
     def _determiner(self, start: int) -> list[tuple[int, str]]:

@@ -10,6 +10,7 @@ __all__ = [
     "DETERMINERS",
     "DO",
     "IMAGE_NOUNS",
+    "INDEFINITE",
     "KIND_NOUNS",
     "LOOK",
     "POSITIONS",
@@ -40,6 +41,12 @@ LOOK = frozenset(listed("look looks seem seems appear appears"))
 IMAGE_NOUNS = frozenset(listed("image picture photo photograph scene snapshot"))
 KIND_NOUNS = frozenset(listed("kind kinds type types sort sorts"))
 UNIT_NOUNS = frozenset(listed("piece pieces item items article articles"))
+INDEFINITE = {
+    **dict.fromkeys(
+        listed("anyone someone everyone anybody somebody everybody no-one nobody"), "person"
+    ),
+    **dict.fromkeys(listed("anything something everything"), "object"),
+}
 THINGS = frozenset(listed("anything something thing things object objects one ones"))
 USUALLY = frozenset(listed("usually often typically normally generally commonly mostly"))
 BOUNDARY = (
@@ -48,6 +55,7 @@ BOUNDARY = (
     | BE
     | DO
     | PRONOUNS
+    | INDEFINITE.keys()
     | frozenset(
         listed(
             ", and or not of than there have has had both either neither nor but if maybe perhaps"
@@ -93,6 +101,7 @@ PREPOSITIONS = tuple(
     tuple(phrase.split())
     for phrase in listed(
         "to the left of|to the right of|to the side of|on the left of|on the right of|on top of"
+        "|on the left side of|on the right side of|to the left side of|to the right side of"
         "|at the top of|on the top of|at the bottom of|on the bottom of|at the edge of"
         "|on the edge of|at the side of|on the side of|at the front of|on the front of"
         "|at the back of|on the back of|in the back of|in the front of|in the middle of"
