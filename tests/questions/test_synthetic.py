@@ -52,8 +52,8 @@ def test_a_callers_words_are_used(ontology: Ontology) -> None:
 
 
 def test_weights_choose_the_families(ontology: Ontology) -> None:
-    from gqa_reasoner.questions.families import FAMILIES
+    from gqa_reasoner.questions.families import COUNTING, FAMILIES
 
-    weights = {family.name: 0.0 for family in FAMILIES} | {"ask scene": 1.0}
+    weights = {family.name: 0.0 for family in (*FAMILIES, COUNTING)} | {"ask scene": 1.0}
     pairs = question_program_pairs(1, 40, ontology, weights=weights)
     assert all(program.steps[0].argument == "scene" for _, program in pairs)
