@@ -91,6 +91,12 @@ def extract(
     """
     out = Columns()
     kinds, cells, images, unknown = out.kinds, out.cells, out.images, out.unknown
+    add_kind, add_cell, add_image = out.kind.append, out.cell.append, out.image.append
+    add_code, add_outcome, add_balanced = (
+        out.code.append,
+        out.outcome.append,
+        out.balanced.append,
+    )
     for identifier, record in batch.items():
         try:
             gold, balanced = record["answer"], record["isBalanced"]
@@ -106,9 +112,9 @@ def extract(
         else:
             predicted = answers[code]
             outcome = RIGHT if predicted == gold else WRONG
-        out.code.append(code)
-        out.outcome.append(outcome)
-        out.balanced.append(balanced)
+        add_code(code)
+        add_outcome(outcome)
+        add_balanced(balanced)
         if not balanced:
             continue
         try:
@@ -122,13 +128,20 @@ def extract(
             )
             cell = (record["groups"]["global"], gold, predicted)
             entailed, image = record["entailed"], record["imageId"]
-            if not (type(entailed) is list and type(image) is str and _texts(*kind[:3], cell[0])):
+            if type(entailed) is not list or type(image) is not str:
                 raise TypeError
+            kind_place, cell_place = kinds.get(kind), cells.get(cell)  # type: ignore[call-overload]
+            if kind_place is None:
+                kind_place = _new_place(kinds, kind, kind[:3])
+            if cell_place is None:
+                cell_place = _new_place(cells, cell, cell[:1])
         except (KeyError, TypeError, AttributeError):
             kind, cell, entailed, image = _read_lenient(out, record, source, identifier, predicted)
-        out.kind.append(kinds.setdefault(kind, len(kinds)))  # type: ignore[arg-type]
-        out.cell.append(cells.setdefault(cell, len(cells)))
-        out.image.append(images.setdefault(image, len(images)))
+            kind_place = kinds.setdefault(kind, len(kinds))
+            cell_place = cells.setdefault(cell, len(cells))
+        add_kind(kind_place)
+        add_cell(cell_place)
+        add_image(images.setdefault(image, len(images)))
         if outcome == RIGHT and entailed:
             _add_entailed(out, identifier, entailed, codes, source)
         if observe is not None:
@@ -136,8 +149,15 @@ def extract(
     return out
 
 
-def _texts(*values: Any) -> bool:
-    return all(value is None or type(value) is str for value in values)
+def _new_place(places: dict[Any, int], key: tuple[Any, ...], texts: tuple[Any, ...]) -> int:
+    """The place of a key seen for the first time; its `texts` are checked only then.
+
+    Raises:
+        TypeError: one of `texts` is neither a text nor None.
+    """
+    if not all(text is None or type(text) is str for text in texts):
+        raise TypeError
+    return places.setdefault(key, len(places))
 
 
 def _add_entailed(
