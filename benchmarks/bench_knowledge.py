@@ -25,13 +25,14 @@ from typing import Any
 
 from detectors.scene import Scene, SceneObject
 from knowledge.build import build_store
+from knowledge.coclick import CoClickLog
 from knowledge.concepts import normalize_relation
 from knowledge.expansion import Expander
 from knowledge.lemmas import STOP_WORDS, Lemmatizer, tokenize
 from knowledge.ontology import Ontology
 from knowledge.store import TripleStore
 
-PARTS = ("build", "lookup", "expand", "coverage", "large")
+PARTS = ("build", "lookup", "expand", "coverage", "coclick", "ontology", "large")
 JOIN = """
 SELECT relation.name, one.text, two.text, edge.etc FROM label AS one
 JOIN concept AS start ON start.label_id = one.id JOIN edge ON edge.start_id = start.id
@@ -98,22 +99,20 @@ def bench_lookup(data: Path, folder: Path, store_path: Path) -> None:
     by_concept = [store.concept_text(rng.randrange(store.concept_count)) for _ in range(100)]
     by_triple = [store.triple_at(rng.randrange(len(store))).head for _ in range(100)]
     concepts = by_concept + by_triple
-    different = 0
-    compared = 0
-    times: dict[str, list[float]] = {"store": [], "conceptnet-lite": [], "SQL join": []}
+    texts = {concept: concept.replace(" ", "_") for concept in concepts}
+    calls: dict[str, Callable[[str], Any]] = {
+        "conceptnet-lite": live.edges,
+        "SQL join": lambda name: connection.execute(JOIN, (texts[name], texts[name])).fetchall(),
+        "store": store.edges,
+    }
+    times = {name: [timed(partial(call, c)) for c in concepts] for name, call in calls.items()}
+    different = compared = 0
     for concept in concepts:
-        text = concept.replace(" ", "_")
-        for name, call in (
-            ("conceptnet-lite", lambda: live.edges(concept)),  # noqa: B023
-            ("SQL join", lambda: connection.execute(JOIN, (text, text)).fetchall()),  # noqa: B023
-            ("store", lambda: store.edges(concept)),  # noqa: B023
-        ):
-            times[name].append(timed(call))
         ours, theirs = store.edges(concept), live.edges(concept)
         joined = sorted(
             {
                 (a.replace("_", " "), normalize_relation(r), b.replace("_", " "))
-                for r, a, b, _ in connection.execute(JOIN, (text, text))
+                for r, a, b, _ in calls["SQL join"](concept)
             }
         )
         compared += len(ours)
@@ -236,6 +235,81 @@ def bench_coverage(data: Path, store_path: Path, show: int = 0) -> None:
                 print(f"  {question}  ||  {'; '.join(t.text for t in best)}")
 
 
+def bench_coclick(data: Path) -> None:
+    path = data / "gqa" / "testdev_questions.json"
+    records = json.loads(path.read_text(encoding="utf-8"))
+    items = list(records.items())[:1000]
+    logs = {
+        "leak rules on": CoClickLog.from_questions(records.items()),
+        "leak rules off": CoClickLog.from_questions(records.items(), leak_rules=False),
+    }
+    for name, log in logs.items():
+        shown = leaked = empty = 0
+        started = time.process_time()
+        for question_id, record in items:
+            scene = Scene(record["imageId"], 1, 1)
+            found = log.queries_for(scene, record["question"], question_id=question_id, k=12)
+            related = {question_id, *record["equivalent"], *record["entailed"]}
+            shown += len(found)
+            empty += not found
+            leaked += sum(
+                item.question_id in related or question_id in records[item.question_id]["entailed"]
+                for item in found
+            )
+        seconds = time.process_time() - started
+        print(
+            f"co-click, {name}: {log.query_count} queries, {log.image_count} images; for "
+            f"{len(items)} questions {shown} queries shown, {leaked} of them the question or a "
+            f"relative, {empty} questions without any; {1e3 * seconds / len(items):.2f} ms each"
+        )
+
+
+def bench_ontology(data: Path) -> None:
+    """Agreement of the shipped ontology with what the shared gold programs teach."""
+    from knowledge.ontology_induction import collect_evidence
+
+    folder = data / "gqa"
+    scenes = [
+        Scene.from_gqa(graph, image, on_problem="repair")
+        for part in ("train", "val")
+        for image, graph in json.loads(
+            (folder / f"{part}_sceneGraphs.json").read_text(encoding="utf-8")
+        ).items()
+    ]
+    records = [
+        record
+        for name in ("train", "val", "testdev")
+        for record in json.loads(
+            (folder / f"{name}_questions.json").read_text(encoding="utf-8")
+        ).values()
+    ]
+    ontology = Ontology.default()
+    evidence = collect_evidence(records, scenes)
+    tables = {
+        "category facts": (evidence.memberships, ontology.is_a),
+        "attribute-type facts": (
+            evidence.attribute_types,
+            lambda name, kind: kind in ontology.attribute_types(name),
+        ),
+    }
+    for name, (facts, holds) in tables.items():
+        right = sum(count for pair, count in facts.items() if holds(*pair))
+        wrong = [pair for pair in facts if not holds(*pair)]
+        total = sum(facts.values())
+        print(f"ontology, {name} of {len(records)} programs: {right} of {total} agree; {wrong}")
+    names = [item.name for scene in scenes for item in scene.objects]
+    attributes = [word for scene in scenes for item in scene.objects for word in item.attributes]
+    known = sum(map(ontology.knows, names))
+    typed = sum(bool(ontology.attribute_types(word)) for word in attributes)
+    print(
+        f"ontology, names of {len(scenes)} real graphs: {known} of {len(names)} objects known, "
+        f"{typed} of {len(attributes)} attributes typed"
+    )
+    calls = [(name, "furniture") for name in names]
+    seconds = timed(lambda: [ontology.is_a(*call) for call in calls], 3)
+    print(f"ontology, is_a: {1e6 * seconds / len(calls):.2f} us a call")
+
+
 def write_large_dump(path: Path, lines: int) -> None:
     """A synthetic assertions dump: Zipf-like reuse of concepts, some other languages, JSON info."""
     rng = random.Random(0)
@@ -295,6 +369,7 @@ def bench_large(folder: Path, lines: int) -> None:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
@@ -311,6 +386,10 @@ def main() -> None:
             bench_expand(arguments.data, store)
         if "coverage" in parts:
             bench_coverage(arguments.data, store, arguments.show)
+        if "coclick" in parts:
+            bench_coclick(arguments.data)
+        if "ontology" in parts:
+            bench_ontology(arguments.data)
         if "large" in parts:
             bench_large(folder, arguments.lines)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

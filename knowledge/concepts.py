@@ -134,7 +134,8 @@ def parse_concept(name: str, *, language: str = "en") -> Concept:
         code = parts[2] if len(parts) > 2 else language
         text = parts[3] if len(parts) > 3 else ""
         return Concept(code, text.replace("_", " "), parts[4] if len(parts) > 4 else "")
-    text = unicodedata.normalize("NFC", name).lower().replace("_", " ")
+    text = name if name.isascii() else unicodedata.normalize("NFC", name)
+    text = text.lower().replace("_", " ")
     return Concept(language, " ".join(text.split()).strip(_EDGE_PUNCTUATION))
 
 

@@ -27,6 +27,8 @@ __all__ = ["Direction", "Path2", "Triple", "TripleSource", "TripleStore"]
 
 _MEMO_LIMIT = 500_000
 _BLOCK = 65_536
+_SHORT = 24
+"""Shorter lists are made item by item, longer ones by numpy."""
 
 Direction = Literal["out", "in", "both"]
 
@@ -84,6 +86,7 @@ class TripleStore:
         self._head_scalars, self._tail_scalars = view("head", "I"), view("tail", "I")
         self._relation_scalars = view("relation", "H")
         self._weight_scalars = view("weight", "f")
+        self._in_scalars = view("tail_index", "I")
         self._text_memo: dict[int, str] = {}
 
     @classmethod
@@ -203,10 +206,10 @@ class TripleStore:
         found: list[Triple] = []
         if direction != "in":
             start, end = self.out_range(number)
-            found = self._triples(slice(start, min(end, start + limit)))
+            found = self._listed(start, min(end, start + limit))
         if direction != "out":
             start, end = self.in_range(number)
-            incoming = self._triples(self.tail_index[start : min(end, start + limit)])
+            incoming = self._listed(start, min(end, start + limit), self._in_scalars)
             if direction == "both":
                 text = self.concept_text(number)
                 incoming = [triple for triple in incoming if triple[0] != text]
@@ -306,6 +309,13 @@ class TripleStore:
             edge_weight=torch.from_numpy(self.weights.astype(np.float32)),
             num_nodes=self.concept_count,
         )
+
+    def _listed(self, start: int, end: int, index: memoryview | None = None) -> list[Triple]:
+        """The triples of a range of numbers, or of positions in `index`; quick for short ones."""
+        if end - start > _SHORT:
+            return self._triples(slice(start, end) if index is None else self.tail_index[start:end])
+        numbers = range(start, end) if index is None else index[start:end]
+        return [self.triple_at(number) for number in numbers]
 
     def _triples(self, chosen: slice | np.ndarray) -> list[Triple]:
         """The triples of a range or of an array of numbers, in that order."""
