@@ -14,7 +14,6 @@ from detectors.errors import InputError
 from gqa_reasoner.answer import Answer, best_candidates
 
 if TYPE_CHECKING:
-    from knowledge.coclick import CoClickLog
     from PIL import Image
 
     from detectors.protocol import Detector
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from gqa_reasoner.program.executor import Execution
     from gqa_reasoner.program.parser import ParseResult, ProgramParser
     from gqa_reasoner.program.steps import Program
+    from knowledge.coclick import CoClickLog
     from knowledge.context import Context
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
@@ -80,8 +80,9 @@ class Reasoner:
         """The detector that `detector_spec` names."""
         from detectors.factory import create_detector
 
-        spec = self.detector_spec
-        return create_detector(f"default:{self.weights / 'detector'}" if spec == "default" else spec)
+        if self.detector_spec == "default":
+            return create_detector(f"default:{self.weights / 'detector'}")
+        return create_detector(self.detector_spec)
 
     @cached_property
     def parser(self) -> ProgramParser:

@@ -21,10 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Extract; exit 1 when some pictures could not be read."""
-    from detectors.factory import create_detector
-
     from detectors.errors import InputError
     from detectors.extraction import extract
+    from detectors.factory import create_detector
 
     if arguments.part_size < 1:
         raise InputError(f"--part-size: must be at least 1, got {arguments.part_size}")
