@@ -178,10 +178,25 @@ class Expander:
         anchors = {number: ids for number, (_, _, ids) in self._retriever.anchors(scene).items()}
         return random_triples(kept, self.store, generator, anchors)
 
+    def retrieved(self, scene: Scene, question: str, limit: int = 20) -> list[ScoredTriple]:
+        """The best candidates before diversity, budget and gate choose among them."""
+        candidates = self.candidates(scene)
+        if not len(candidates.indices):
+            return []
+        relevance, parts = self._scores(candidates, question)
+        order = np.argsort(-relevance, kind="stable")[:limit].tolist()
+        return [self._scored(candidates, row, float(relevance[row]), parts) for row in order]
+
     def _triples(self, scene: Scene, question: str) -> list[ScoredTriple]:
         candidates = self.candidates(scene)
         if not len(candidates.indices) or not self.k:
             return []
+        return self._select(candidates, *self._scores(candidates, question))
+
+    def _scores(
+        self, candidates: Candidates, question: str
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Relevance (M,) of each candidate and the parts that it is made of, each (M,)."""
         relations = self.store.relation_numbers[candidates.indices]
         query = self._lexical.query(question, self._asked(question))
         lexical = self._lexical.score(query, candidates.rows)
@@ -193,8 +208,7 @@ class Expander:
         prior = self._prior[relations]
         match = np.maximum(lexical + cue + mention + prior, 0.0)
         relevance = candidates.base * match / (match + 0.5)
-        parts = {"lexical": lexical, "cue": cue, "mention": mention, "prior": prior}
-        return self._select(candidates, relevance, parts)
+        return relevance, {"lexical": lexical, "cue": cue, "mention": mention, "prior": prior}
 
     def _rescored(
         self, scorer: TripleScorer, question: str, candidates: Candidates, lexical: np.ndarray

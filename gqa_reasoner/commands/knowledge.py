@@ -93,6 +93,9 @@ def _add_expand(actions: Any) -> None:
     expand.add_argument("--token-budget", type=int, default=96, metavar="N")
     expand.add_argument("--gate", type=float, default=0.0, metavar="R", help="least relevance kept")
     expand.add_argument("--seed", type=int, default=0)
+    expand.add_argument(
+        "--retrieved", type=int, default=0, metavar="N", help="also show the N best candidates"
+    )
     expand.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -229,12 +232,23 @@ def _expand(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         question_id=arguments.question_id,
     )
+    retrieved = (
+        expander.retrieved(scene, arguments.question, arguments.retrieved)
+        if arguments.retrieved
+        else []
+    )
     if arguments.json:
         record = {"image_id": scene.image_id, "question": arguments.question, **context.to_json()}
         record["candidates"] = len(expander.candidates(scene).indices)
+        if retrieved:
+            record["retrieved"] = [item.to_json() for item in retrieved]
         print(json.dumps(record, ensure_ascii=False))
         return 0
     _print_context(context, scene)
+    kept = {(item.head, item.relation, item.tail) for item in context.triples}
+    for item in retrieved:
+        state = "kept" if (item.head, item.relation, item.tail) in kept else "left out"
+        print(f"retrieved {item.relevance:.3f}  {item.text}  [{state}]")
     return 0
 
 

@@ -83,8 +83,9 @@ def test_expansion_shows_the_parts_of_every_score(
     assert (best["head"], best["objects"]) == ("apple", ["10"])
     assert set(best["parts"]) == {"lexical", "cue", "mention", "prior", "confidence"}
     log = ["--mode", "both", "--coclick-questions", str(files / "q.json")]
-    assert main([*command, *question, *log]) == 0
+    assert main([*command, *question, *log, "--retrieved", "30"]) == 0
     text = capsys.readouterr().out
+    assert "[kept]" in text and "[left out]" in text
     assert "transductive" in text and "Is there a chair?" in text and "lexical=" in text
 
 
