@@ -8,7 +8,7 @@ nor spaCy. See `gqa_reasoner.program.parsing` for the parts, `docs/results/parse
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class ParseFailure(Exception):
 class ParseResult:
     """Ranked programs, best first; or none and the failure that says why."""
 
-    programs: tuple[ScoredProgram, ...]
+    programs: Sequence[ScoredProgram]
     failure: ParseFailure | None = None
 
     @property

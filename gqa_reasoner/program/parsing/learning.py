@@ -88,13 +88,15 @@ def loose_draft(draft: Iterable[tuple[str, str, tuple[int, ...]]]) -> Draft:
     if len(starts) != 2:
         return tuple(steps)
     middle, end = starts[1], len(steps) - 1
-    halves = []
+    halves: list[Draft] = []
     for first, last in ((0, middle), (middle, end)):
         halves.append(
-            [(step[0], step[1], tuple(x - first for x in step[2])) for step in steps[first:last]]
+            tuple(
+                (step[0], step[1], tuple(x - first for x in step[2])) for step in steps[first:last]
+            )
         )
     halves.sort()
-    return (*map(tuple, halves[0]), ("", "", ()), *map(tuple, halves[1]), (*steps[-1][:2], ()))
+    return (*halves[0], ("", "", ()), *halves[1], (*steps[-1][:2], ()))
 
 
 def canonical_draft(draft: Iterable[tuple[str, str, tuple[int, ...]]]) -> Draft:

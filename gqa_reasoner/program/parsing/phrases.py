@@ -1,9 +1,8 @@
 """Noun phrases: `the small girl that is holding a hamburger` → a chain of steps.
 
-Legend: a chain is a tuple of (operation, argument) pairs, each working on the one before; a noun
-phrase's reading is `Item(score, Phrase(chain, name, …), features)`. A phrase is read as
-determiner, adjectives, name, then modifiers; one modifier may relate it to another noun phrase,
-whose chain then comes first.
+Legend: a noun phrase's reading is `Item(score, Phrase(chain, name, …), features)`. A phrase is read
+as determiner, adjectives and name (see `bases`), then modifiers; one modifier may relate it to
+another noun phrase, whose chain then comes first.
 """
 
 from __future__ import annotations
@@ -12,18 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
+from gqa_reasoner.program.parsing.bases import Base, BaseChart, Chain, best_readings, filter_step
 from gqa_reasoner.program.parsing.chart import Features, Item
-from gqa_reasoner.program.parsing.morphology import singular
-from gqa_reasoner.program.parsing.small_phrases import SmallPhraseChart
 
 __all__ = ["Chain", "Phrase", "PhraseChart", "filter_step"]
 
-Chain = tuple[tuple[str, str], ...]
 Match = tuple[int, Any, float, Features]
 Slot = Callable[["PhraseChart", int], Iterator[Match]]
 _OWNERS = {"his": "he", "her": "she", "their": "they", "its": "it"}
-_READINGS = 5
-_LONGEST_NAME = 4
 
 
 class Phrase(NamedTuple):
@@ -45,21 +40,7 @@ class _Modifier(NamedTuple):
     features: Features
 
 
-class _Base(NamedTuple):
-    end: int
-    name: str
-    filters: Chain
-    score: float
-    features: Features
-
-
-def filter_step(attribute: tuple[str, str], negated: bool = False) -> tuple[str, str]:
-    """The filter step of (type, value): `filter color: red`, `filter: not(open)`."""
-    kind, value = attribute
-    return (f"filter {kind}" if kind else "filter", f"not({value})" if negated else value)
-
-
-class PhraseChart(SmallPhraseChart):
+class PhraseChart(BaseChart):
     """Adds noun phrases and their modifiers to the chart."""
 
     def matches(self, name: str, start: int, slot: Slot) -> list[Match]:
@@ -68,118 +49,6 @@ class PhraseChart(SmallPhraseChart):
         if key not in self._memo:
             self._memo[key] = list(slot(self, start))
         return self._memo[key]
-
-    # -- names with adjectives --------------------------------------------------------------
-
-    def nouns(self, start: int, context: str) -> list[tuple[int, Item]]:
-        """Names at `start`, with `piece of …`, `kind of …` and `… item` taken off."""
-        key = ("nouns", start, context)
-        if key not in self._memo:
-            self._memo[key] = list(self._nouns(start, context))
-        return self._memo[key]
-
-    def _nouns(self, start: int, context: str) -> Iterator[tuple[int, Item]]:
-        first = self.word(start)
-        unit = first in words.UNIT_NOUNS or first in words.KIND_NOUNS
-        if unit and self.word(start + 1) == "of":
-            skip = start + 2 + (self.word(start + 2) in words.DETERMINERS)
-            for end, item in self.nouns(skip, context):
-                bonus = self.item(item.value, (("noun:unit", 1.0),))
-                yield (
-                    end,
-                    Item(item.score + bonus.score, item.value, item.features + bonus.features),
-                )
-            return
-        for end in range(start + 1, min(start + _LONGEST_NAME, self.size) + 1):
-            inside = self.tokens[start:end]
-            if any(token in words.BOUNDARY or not _is_word(token) for token in inside):
-                surface = " ".join(inside)
-                if not (
-                    self.lexicon.row("name", singular(surface)) or self.vocabulary.knows(surface)
-                ):
-                    if end - start >= _LONGEST_NAME - 1 or inside[0] in words.BOUNDARY:
-                        break
-                    continue
-            for item in self.names(start, end, context):
-                yield end, item
-                if self.word(end) in words.UNIT_NOUNS:
-                    yield end + 1, item
-
-    def _adjectives(self, start: int, limit: int = 3) -> list[tuple[int, Chain, float, Features]]:
-        """Sequences of at most `limit` adjectives before a name: (end, filters, score, …)."""
-        found: list[tuple[int, Chain, float, Features]] = [(start, (), 0.0, ())]
-        if limit == 0:
-            return found
-        for end, item in self.attributes(start):
-            step = filter_step(item.value)
-            rest = end + (self.word(end) in ("and", ","))
-            for stop, more, score, features in self._adjectives(rest, limit - 1):
-                if rest > end and stop == rest:
-                    continue
-                found.append((stop, (step, *more), item.score + score, item.features + features))
-            if rest > end:
-                found.append((end, (step,), item.score, item.features))
-        return found
-
-    def bases(self, start: int, context: str) -> list[_Base]:
-        """Determiner, adjectives and name, no modifiers after it; best five for each end."""
-        key = ("bases", start, context)
-        if key in self._memo:
-            return self._memo[key]
-        readings: list[_Base] = []
-        for end, item in self._pronouns(start, context):
-            readings.append(_Base(end, item.value, (), item.score, item.features))
-        for begin, determiner in self._determiner(start):
-            lead = self.item(None, ((f"determiner:{determiner}:{context}", 1.0),))
-            for middle, filters, score, features in self._adjectives(begin):
-                for end, noun in self.nouns(middle, context):
-                    pair = self._agreement(filters, noun.value)
-                    total = lead.score + score + noun.score + pair.score
-                    readings.append(
-                        _Base(
-                            end,
-                            noun.value,
-                            filters,
-                            total,
-                            lead.features + features + noun.features + pair.features,
-                        )
-                    )
-        self._memo[key] = _best(readings, lambda base: (base.end, base.name, base.filters))
-        return self._memo[key]
-
-    def _pronouns(self, start: int, context: str) -> list[tuple[int, Item]]:
-        if self.word(start) in ("he", "she", "him", "her", "they", "them", "it"):
-            return [(start + 1, item) for item in self.names(start, start + 1, context)]
-        name = words.INDEFINITE.get(self.word(start))
-        if name:
-            return [(start + 1, self.item(name, (("indefinite", 1.0),)))]
-        return []
-
-    def _determiner(self, start: int) -> list[tuple[int, str]]:
-        found = [(start, "none")]
-        position = start
-        if self.word(position) in words.DETERMINERS:
-            position += 1
-            kind = "the" if self.word(start) in ("the", "this", "that", "these", "those") else "a"
-            found = [(position, kind)]
-        if self.word(position) in ("other", "two", "three", "various", "different", "several"):
-            found.append((position + 1, found[0][1]))
-        return found
-
-    def _agreement(self, filters: Chain, name: str) -> Item:
-        """How often these attribute values had these types with this name."""
-        features: Features = ()
-        for operation, value in filters:
-            if operation == "filter knowledge":
-                continue
-            kind = operation.partition(" ")[2]
-            if value.startswith("not("):
-                features += self.negation(kind, value[4:-1])
-            else:
-                features += self.agreement(kind, value, name)
-        if filters:
-            features += ((f"adjectives:{len(filters)}", 1.0),)
-        return self.item(None, features)
 
     # -- noun phrases -----------------------------------------------------------------------
 
@@ -204,7 +73,7 @@ class PhraseChart(SmallPhraseChart):
                 for stop, item in list(self._possessed(found[end], end + 1, context)):
                     found.setdefault(stop, []).append(item)
         for end, items in found.items():
-            found[end] = _best(items, lambda item: item.value.chain)
+            found[end] = best_readings(items, lambda item: item.value.chain)
         return found
 
     def _owned(self, start: int, context: str) -> Iterator[tuple[int, Item]]:
@@ -230,7 +99,7 @@ class PhraseChart(SmallPhraseChart):
 
     def _extended(
         self,
-        base: _Base,
+        base: Base,
         end: int,
         relation: tuple[str, str, Chain] | None,
         filters: Chain,
@@ -262,7 +131,7 @@ class PhraseChart(SmallPhraseChart):
             )
 
     def _attachment(
-        self, base: _Base, relation: tuple[str, str, Chain] | None, modifier: _Modifier
+        self, base: Base, relation: tuple[str, str, Chain] | None, modifier: _Modifier
     ) -> Item:
         """How well a modifier goes with the name (and with a relation already there)."""
         features = self._agreement(modifier.filters, base.name).features
@@ -286,7 +155,7 @@ class PhraseChart(SmallPhraseChart):
         key = ("modifiers", start)
         if key not in self._memo:
             found = [*self._plain_modifiers(start), *self._relative_modifiers(start)]
-            self._memo[key] = _best(found, lambda m: (m.end, m.filters, m.relation))
+            self._memo[key] = best_readings(found, lambda m: (m.end, m.filters, m.relation))
         return self._memo[key]
 
     def _modifier(
@@ -400,24 +269,3 @@ class PhraseChart(SmallPhraseChart):
                 yield self._modifier(
                     end, "same", (item,), relation=(f"same {kind}", "_", item.value.chain)
                 )
-
-
-def _is_word(token: str) -> bool:
-    return token.isascii() and token[0].isalnum()
-
-
-def _best(readings, identity, count: int = _READINGS):  # type: ignore[no-untyped-def]
-    """The best `count` readings with distinct identities for each end."""
-    kept: dict[object, object] = {}
-    for reading in sorted(readings, key=lambda reading: -reading.score):
-        key = identity(reading)
-        if key not in kept:
-            kept[key] = reading
-    per_end: dict[object, int] = {}
-    out = []
-    for reading in kept.values():
-        end = getattr(reading, "end", None)
-        per_end[end] = per_end.get(end, 0) + 1
-        if per_end[end] <= count:
-            out.append(reading)
-    return out

@@ -183,12 +183,12 @@ def relation_pair(chart: PhraseChart, start: int) -> Iterator[Match]:
                             yield _flat(chart, value, start + len(form.split()), ("pair", 1.0))
     for middle, one in chart.relations(start):
         if chart.word(middle) == "or":
-            for end, other in chart.relations(middle + 1):
+            for end, two in chart.relations(middle + 1):
                 pair = tuple(
-                    "in front of" if x == "in front" else x for x in (one.value, other.value)
+                    "in front of" if x == "in front" else x for x in (one.value, two.value)
                 )
                 if pair[0] != pair[1]:
-                    yield end, pair, one.score + other.score, one.features + other.features
+                    yield end, pair, one.score + two.score, one.features + two.features
 
 
 def attribute_type(chart: PhraseChart, start: int) -> Iterator[Match]:
