@@ -52,6 +52,7 @@ _IMPLIES = {
     "attached to": ("on",),
     "mounted on": ("on",),
     "contained in": ("in",),
+    "wearing": ("in",),
 }
 _TAIL_PREPOSITIONS = (
     "on top of",
