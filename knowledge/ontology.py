@@ -208,9 +208,8 @@ class Ontology:
         while queue:
             word, depth = queue.popleft()
             above: Iterable[str] = parents.get(word, ())
-            if not above and word not in self._known and self._fallback is not None:
-                below_limit = depth < _FALLBACK_DEPTH
-                above = map(self.canonical, self._fallback.parents(word)) if below_limit else ()
+            if not above and word not in self._known:
+                above = self._unknown_parents(word, depth)
             for parent in above:
                 if parent not in seen:
                     seen[parent] = None
@@ -219,6 +218,19 @@ class Ontology:
             self._ancestor_memo.clear()
         self._ancestor_memo[canonical] = seen
         return seen
+
+    def _unknown_parents(self, name: str, depth: int) -> list[str]:
+        """What an unknown name is: the head of a compound ("apple juice box" -> "juice box" or
+        "box"), else what the fallback says.
+        """
+        words = name.partition(" of ")[0].split(" ")
+        for start in range(0 if " of " in name else 1, len(words)):
+            head = self.canonical(" ".join(words[start:]))
+            if head in self._known:
+                return [head]
+        if self._fallback is None or depth >= _FALLBACK_DEPTH:
+            return []
+        return [self.canonical(parent) for parent in self._fallback.parents(name)]
 
     def members(self, category: str) -> tuple[str, ...]:
         """Every known name below a category, nearest first, without the category itself."""

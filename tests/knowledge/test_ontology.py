@@ -134,6 +134,16 @@ def test_cyclic_categories_end() -> None:
     assert set(ontology.members("a")) == {"b", "c"}
 
 
+def test_an_unknown_compound_is_what_its_head_is() -> None:
+    ontology = Ontology.default()
+    assert not ontology.knows("purple velvet armchair")
+    assert ontology.is_a("purple velvet armchairs", "furniture")
+    assert ontology.categories("purple velvet armchair")[0] == "armchair"
+    assert ontology.is_a("jar of quince jam", "container")
+    assert not ontology.is_a("jar of quince jam", "fruit")
+    assert ontology.categories("zorblax") == ("object",)
+
+
 class _Parents:
     def parents(self, concept: str) -> list[str]:
         return {"quokka": ["marsupial"], "marsupial": ["animal"]}.get(concept, [])
