@@ -32,7 +32,6 @@ RELATIONS = (
     "SymbolOf",
     "Desires",
     "HasPrerequisite",
-    "CreatedBy",
 )
 _ON = frozenset(
     words(
@@ -72,8 +71,6 @@ def knowledge_clause(relation: str, tail: str, plural: bool, rng: random.Random)
         return f"{'like' if plural else 'likes'} {tail}"
     if relation == "HasPrerequisite":
         return f"{'need' if plural else 'needs'} {tail}"
-    if relation == "CreatedBy":
-        return f"{be} made by {with_article(tail)}"
     return None
 
 

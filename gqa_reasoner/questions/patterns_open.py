@@ -124,6 +124,7 @@ OPEN_PATTERNS: dict[str, tuple[str, ...]] = {
         "Who is {pred} {ref}?",
         "Who is {pred} {ref}?",
         "Who do you think is {pred} {ref}?",
+        "Who do you think {vp} {ref}?",
     ),
     "relSAnimal": ("What animal is {pred} {ref}?", "What animal {vp} {ref}?"),
     "relO": (

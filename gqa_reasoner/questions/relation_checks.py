@@ -57,7 +57,8 @@ def verify_relation(bench: Bench) -> Draft | None:
         asked = bench.absent_name(view.names[other])
     if asked is None or bench.present(asked):
         return None
-    reference = bench.referrer.refer(place, depth=1, plain=0.4, category=0.2, pronoun=0.08)
+    depth = _subject_depth(bench, predicate)
+    reference = bench.referrer.refer(place, depth=depth, plain=0.4, category=0.2, pronoun=0.08)
     if reference is None or reference.noun == asked:
         return None
     surfaces = bench.lexicon.surfaces(asked)
@@ -71,10 +72,22 @@ def verify_relation(bench: Bench) -> Draft | None:
     )  # fmt: skip
 
 
+def _subject_depth(bench: Bench, predicate: str) -> int:
+    """No relation in the subject before a preposition: "Is the dog near the cat near a bag?"."""
+    if plain_verb(predicate) is not None or (not bench.strict and bench.rng.random() < 0.5):
+        return 1
+    return 0
+
+
 def _verify_true(bench: Bench, place: int, predicate: str, other: int) -> Draft | None:
     rng, view = bench.rng, bench.view
     reference = bench.referrer.refer(
-        place, depth=1, avoid=frozenset((other,)), plain=0.4, category=0.2, pronoun=0.08
+        place,
+        depth=_subject_depth(bench, predicate),
+        avoid=frozenset((other,)),
+        plain=0.4,
+        category=0.2,
+        pronoun=0.08,
     )
     target = bench.referrer.refer(
         other, depth=0 if rng.random() < 0.7 else 1, avoid=frozenset((place,)), plain=0.8,
@@ -117,7 +130,12 @@ def _verify_elsewhere(bench: Bench, place: int, predicate: str, other: int) -> D
     if bench.strict and len(view.select(view.names[asked])) != 1:
         return None
     reference = bench.referrer.refer(
-        place, depth=1, avoid=frozenset((asked,)), plain=0.4, category=0.2, pronoun=0.08
+        place,
+        depth=_subject_depth(bench, predicate),
+        avoid=frozenset((asked,)),
+        plain=0.4,
+        category=0.2,
+        pronoun=0.08,
     )
     if reference is None or reference.noun == view.names[asked]:
         return None
