@@ -198,7 +198,7 @@ class Expander:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Relevance (M,) of each candidate and the parts that it is made of, each (M,)."""
         relations = self.store.relation_numbers[candidates.indices]
-        query = self._lexical.query(question, self._asked(question))
+        query = self._lexical.query(question, self._asked(question), candidates.grounded)
         lexical = self._lexical.score(query, candidates.rows)
         if self.scorer is not None:
             lexical = self._rescored(self.scorer, question, candidates, lexical)

@@ -9,7 +9,7 @@ frequencies are 0 or 1 here).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ _MEMO_LIMIT = 100_000
 _ASKED_TYPES = ("color", "material", "shape", "size", "flavor", "pattern", "texture", "sport")
 CUE_LEMMA_WEIGHT = 0.3
 """Weight of a question word that already names a relation ("used for")."""
+GROUNDED_LEMMA_WEIGHT = 0.4
+"""Weight of a question word that names an object of the scene by itself."""
 MAX_WORDS = 200
 """Words of a question that are read; the rest of a longer text is ignored."""
 
@@ -68,6 +70,10 @@ class LexicalScorer:
         self._cues = [_cue_lemmas(name, self._lemmatizer) for name in store.relations]
         self._greatest = math.log(1 + (store.concept_count + 0.5) / 1.5) or 1.0
 
+    def lemmas(self, text: str) -> list[str]:
+        """The lemmas of a text, as questions and concepts are read."""
+        return self._lemmatizer.lemmas(text)
+
     def lemma_number(self, lemma: str) -> int | None:
         """The number of a lemma by binary search."""
         if lemma not in self._numbers:
@@ -99,12 +105,18 @@ class LexicalScorer:
         norm = (_K1 + 1) / (1 + _K1 * (1 - _B + _B * lengths / self._mean_length))
         return LemmaRows(self._lemmas[flat], rows, norm.astype(np.float32))
 
-    def query(self, question: str, asked: Mapping[str, float] | None = None) -> QueryLemmas:
+    def query(
+        self,
+        question: str,
+        asked: Mapping[str, float] | None = None,
+        grounded: Collection[str] = (),
+    ) -> QueryLemmas:
         """Read a question.
 
         Args:
             question: its text.
             asked: further lemmas with weights, such as the colours where it asks for a colour.
+            grounded: lemmas that name an object of the scene; a triple that leads to one adds less.
         """
         forms = tokenize(question)[:MAX_WORDS]
         words = [self._lemmatizer.lemma(word) for word in forms]
@@ -113,7 +125,11 @@ class LexicalScorer:
         asking = {word for cues in matched for cue in cues for word in cue.split()}
         wanted = dict(asked or {})
         wanted |= {
-            lemma: CUE_LEMMA_WEIGHT if lemma in asking else 1.0
+            lemma: CUE_LEMMA_WEIGHT
+            if lemma in asking
+            else GROUNDED_LEMMA_WEIGHT
+            if lemma in grounded
+            else 1.0
             for lemma, form in zip(words, forms, strict=True)
             if form not in STOP_WORDS
         }

@@ -40,6 +40,8 @@ class Candidates:
     names: tuple[str, ...]
     object_ids: tuple[tuple[str, ...], ...]
     rows: LemmaRows
+    grounded: frozenset[str]
+    """Lemmas of the scene's object names."""
 
 
 class Retriever:
@@ -128,6 +130,7 @@ class Retriever:
             tuple(name for name, _, _ in anchors.values()),
             tuple(tuple(dict.fromkeys(ids)) for _, _, ids in anchors.values()),
             self._lexical.rows(far),
+            frozenset(lemma for item in scene.objects for lemma in self._lexical.lemmas(item.name)),
         )
 
 
