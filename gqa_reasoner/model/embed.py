@@ -23,6 +23,7 @@ class TextEmbedding(nn.Module):
         norm: whether a layer norm follows.
         padding: RoBERTa's counting: positions of real words start at `padding` + 1 and padding
             keeps `padding`; None: 0, 1, 2, ….
+        fixed_first: row 0 of every table never learns (LXMERT).
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class TextEmbedding(nn.Module):
         norm: bool = True,
         epsilon: float = 1e-12,
         padding: int | None = None,
+        fixed_first: bool = False,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.words = nn.Embedding(vocabulary, width)
-        self.positions = nn.Embedding(positions, width) if positions else None
-        self.segments = nn.Embedding(segments, width) if segments else None
+        still = 0 if fixed_first else None
+        self.words = nn.Embedding(vocabulary, width, padding_idx=still)
+        self.positions = nn.Embedding(positions, width, padding_idx=still) if positions else None
+        self.segments = nn.Embedding(segments, width, padding_idx=still) if segments else None
         self.norm = nn.LayerNorm(width, epsilon) if norm else None
         self.padding = padding
         self.dropout = nn.Dropout(dropout)

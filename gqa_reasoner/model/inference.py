@@ -22,13 +22,12 @@ from gqa_reasoner.model.expanded_graph import ExecutionLike, Sources, build_grap
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 
 if TYPE_CHECKING:
-    from knowledge.context import Context
-
     from gqa_reasoner.data.questions import Question
     from gqa_reasoner.model.reasoner import ReasonerModel
     from gqa_reasoner.pipeline import Reasoner
     from gqa_reasoner.program.parser import ParseResult
     from gqa_reasoner.program.steps import Program
+    from knowledge.context import Context
 
 __all__ = [
     "AnswerDistribution",

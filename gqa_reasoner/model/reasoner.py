@@ -29,12 +29,11 @@ from gqa_reasoner.model.trunk import Trunk
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 
 if TYPE_CHECKING:
-    from knowledge.context import Context
-
     from detectors.scene import Scene
     from gqa_reasoner.model.inference import AnswerDistribution
     from gqa_reasoner.program.executor import Execution
     from gqa_reasoner.program.parser import ParseResult
+    from knowledge.context import Context
 
 __all__ = ["ReasonerConfig", "ReasonerModel", "ReasonerOutput"]
 

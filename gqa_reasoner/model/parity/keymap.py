@@ -82,7 +82,8 @@ def to_theirs(rules: Iterable[Rule], state: Mapping[str, Tensor]) -> dict[str, T
     """The checkpoint's state from ours; the exact inverse of `from_theirs`."""
     result: dict[str, Tensor] = {}
     for rule in rules:
-        parts = state[rule.ours].chunk(len(rule.theirs), dim=0)
+        value = state[rule.ours]
+        parts = value.chunk(len(rule.theirs), dim=0) if len(rule.theirs) > 1 else (value,)
         for name, part in zip(rule.theirs, parts, strict=True):
             value = part.T if rule.transposed else part
             for _ in range(rule.squeezed):
