@@ -11,11 +11,13 @@ from typing import Any
 
 from gqa_reasoner.program.parser import ProgramParser
 from gqa_reasoner.program.parsing.learning import Example, Learner
+from gqa_reasoner.program.parsing.lexicon import Entry
+from gqa_reasoner.program.parsing.morphology import singular
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
 from gqa_reasoner.program.steps import Program
 from knowledge.ontology import Ontology
 
-__all__ = ["add_arguments", "read_examples", "run", "train"]
+__all__ = ["add_arguments", "name_evidence", "read_examples", "run", "train"]
 
 PENALTY = 0.1
 ROUNDS = 2
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--generated-weight", type=float, default=0.3, metavar="W")
     add("--generated-limit", type=int, default=2000, metavar="N", help="pairs per file at most")
+    add(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="names that scene graphs use, one a line: which of the ontology's synonyms stay",
+    )
     add("--output", type=Path, required=True, metavar="DIR", help="weights and training state")
     add("--rounds", type=int, default=ROUNDS, help="rounds of alignment and fitting")
     add("--penalty", type=float, default=PENALTY, help="pull of the weights to their prior")
@@ -63,8 +71,28 @@ def read_examples(paths: Iterable[Path], weight: float = 1.0, limit: int | None 
             program = Program.from_semantic(record.semantic).without_object_ids()
             draft = tuple((s.operation, s.argument, s.dependencies) for s in program.steps)
             records.append(record)
-            examples.append(Example(record.question, draft, weight))
+            examples.append(Example(record.question, draft, weight, record.image_id))
     return records, examples
+
+
+def name_evidence(names: Iterable[str], vocabulary: OntologyVocabulary) -> list[Entry]:
+    """What a list of scene-graph names teaches about the ontology's own words.
+
+    A synonym that graphs use as a name keeps standing for itself (`sofa`); one that they do not use
+    stands for the form that they use (`kid` for child). Of names of several words only the counts
+    of first and last words are kept (how often a name begins with `soccer`).
+    """
+    known = {singular(name.strip().lower()) for name in names if name.strip()}
+    entries: list[Entry] = []
+    for own, canonical in vocabulary.synonym_pairs():
+        target = own if own in known else canonical if canonical in known else None
+        if target is not None:
+            entries += [("name", own, target)] * 3
+    for name in sorted(known):
+        if " " in name:
+            entries.append(("compound", f"{name.split()[0]} *", "1"))
+            entries.append(("compound", f"* {name.split()[-1]}", "1"))
+    return entries
 
 
 def train(
@@ -73,6 +101,7 @@ def train(
     *,
     rounds: int = ROUNDS,
     penalty: float = PENALTY,
+    background: Sequence[Entry] = (),
     state: Path | None = None,
     resume: bool = False,
 ) -> Learner:
@@ -81,6 +110,8 @@ def train(
     Deterministic: nothing is drawn at random.
     """
     learner = Learner(vocabulary, penalty)
+    learner.background = list(background)
+    learner.count(())
     done = learner.load_state(state, examples) if resume and state and state.exists() else 0
     for half in range(done, 2 * rounds):
         if half % 2 == 0:
@@ -106,6 +137,9 @@ def run(arguments: argparse.Namespace) -> int:
     _, generated = read_examples(
         arguments.generated, arguments.generated_weight, arguments.generated_limit
     )
+    background = []
+    if arguments.names:
+        background = name_evidence(arguments.names.read_text().splitlines(), vocabulary)
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.folds:
         from gqa_reasoner.training.parser_evaluation import cross_validate, format_table
@@ -118,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
             folds=arguments.folds,
             rounds=arguments.rounds,
             penalty=arguments.penalty,
+            background=background,
         )
         (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
         print(format_table(report))
@@ -127,6 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
         vocabulary,
         rounds=arguments.rounds,
         penalty=arguments.penalty,
+        background=background,
         state=arguments.output / "state.json",
         resume=arguments.resume,
     )

@@ -12,6 +12,7 @@ from detectors.errors import InputError
 from gqa_reasoner.data.questions import Question
 from gqa_reasoner.program.parser import ParseResult, ProgramParser
 from gqa_reasoner.program.parsing.learning import Example, canonical_draft, loose_draft
+from gqa_reasoner.program.parsing.lexicon import Entry
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
 from gqa_reasoner.program.steps import Program, validate
 
@@ -111,6 +112,7 @@ def cross_validate(
     folds: int,
     rounds: int,
     penalty: float,
+    background: Sequence[Entry] = (),
     parser_of: Callable[[list[Example]], ProgramParser] | None = None,
 ) -> dict[str, Any]:
     """Train on all pictures but a fold's, measure on the fold; all folds in one table.
@@ -118,6 +120,7 @@ def cross_validate(
     Args:
         records, examples: the real records, aligned.
         generated: pairs that every fold trains on as well.
+        background: lexicon entries of `train`, the same for every fold.
         folds: number of folds; pictures are spread by the hash of their id.
         parser_of: makes a parser of training examples; the project's own training if None.
     """
@@ -129,7 +132,13 @@ def cross_validate(
         learning = [e for e, place in zip(examples, places, strict=True) if place != fold]
         texts = {example.question for example in learning}
         if parser_of is None:
-            learner = train([*learning, *generated], vocabulary, rounds=rounds, penalty=penalty)
+            learner = train(
+                [*learning, *generated],
+                vocabulary,
+                rounds=rounds,
+                penalty=penalty,
+                background=background,
+            )
             parser = ProgramParser(learner.lexicon, learner.learned(), vocabulary)
         else:
             parser = parser_of([*learning, *generated])

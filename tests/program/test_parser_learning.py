@@ -14,7 +14,7 @@ from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.morphology import gerund, plural, singular
 from gqa_reasoner.program.parsing.tokens import tokenize
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
-from gqa_reasoner.training.parser import train
+from gqa_reasoner.training.parser import name_evidence, train
 
 
 def chain(*steps: tuple[str, str]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
@@ -66,6 +66,23 @@ def test_training_is_deterministic_and_resumable(
     assert resumed.weights == pytest.approx(whole.weights)
     with pytest.raises(InputError, match="state"):
         train(examples()[:2], vocabulary, rounds=2, state=state, resume=True)
+
+
+def test_names_of_graphs_decide_which_synonyms_stay(vocabulary: OntologyVocabulary) -> None:
+    entries = name_evidence(["sofa", "couch", "child", "soccer ball"], vocabulary)
+    assert ("name", "sofa", "sofa") in entries
+    assert ("name", "kid", "child") in entries
+    assert ("compound", "soccer *", "1") in entries
+    assert not any("soccer ball" in entry for entry in entries)
+
+
+def test_a_broader_word_is_not_learned_as_a_synonym(vocabulary: OntologyVocabulary) -> None:
+    pairs = [
+        *PAIRS,
+        ("What color is the thing?", chain(("select", "hair clip"), ("query", "color"))),
+    ]
+    learner = train([Example(*pair) for pair in pairs], vocabulary, rounds=1)
+    assert "hair clip" not in learner.lexicon.row("name", "thing")
 
 
 def test_lexicon_leaves_a_record_out_and_round_trips(tmp_path: Path) -> None:

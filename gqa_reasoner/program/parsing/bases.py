@@ -85,7 +85,15 @@ class BaseChart(SmallPhraseChart):
             for stop, more, score, features in self._adjectives(rest, limit - 1):
                 if rest > end and stop == rest:
                     continue
-                found.append((stop, (step, *more), item.score + score, item.features + features))
+                joined = self.item(None, (("adjectives:and", 1.0),) if rest > end else ())
+                found.append(
+                    (
+                        stop,
+                        (step, *more),
+                        item.score + score + joined.score,
+                        item.features + features + joined.features,
+                    )
+                )
             if rest > end:
                 found.append((end, (step,), item.score, item.features))
         return found

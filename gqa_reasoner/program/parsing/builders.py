@@ -121,7 +121,7 @@ def category_related(values: Sequence[Any]) -> Outcome:
 def category_filtered(values: Sequence[Any]) -> Outcome:
     """`What animal is brown`: category, filters, alternatives."""
     category, filters, alternatives = values
-    yield from ask((("select", category), *filters), "name", alternatives)
+    yield from _filtered(category, filters, alternatives)
 
 
 def category_alone(values: Sequence[Any]) -> Outcome:
@@ -144,7 +144,17 @@ def phrase_name(values: Sequence[Any]) -> Outcome:
 def person_doing(values: Sequence[Any]) -> Outcome:
     """`Who is sitting`: filters, alternatives."""
     filters, alternatives = values
-    yield from ask((("select", "person"), *filters), "name", alternatives)
+    yield from _filtered("person", filters, alternatives)
+
+
+def _filtered(category: str, filters: Chain, alternatives: Any) -> Outcome:
+    marks = tuple(
+        (f"~{operation.partition(' ')[2]}|{value}|{category}", 1.0)
+        for operation, value in filters
+        if not value.startswith("not(")
+    )
+    for draft, features in ask((("select", category), *filters), "name", alternatives):
+        yield draft, (*features, *marks)
 
 
 def phrase_relates_what(values: Sequence[Any]) -> Outcome:

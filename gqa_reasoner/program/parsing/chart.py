@@ -6,13 +6,12 @@ of (name, value) pairs and the score is their weighted sum.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.lexicon import Lexicon
-from gqa_reasoner.program.parsing.morphology import gerund, is_plural, plural, singular
+from gqa_reasoner.program.parsing.morphology import is_plural, plural, singular
 from gqa_reasoner.program.parsing.vocabulary import Vocabulary
 from gqa_reasoner.program.parsing.words import listed
 
@@ -20,12 +19,6 @@ __all__ = ["Chart", "Features", "Item", "number_of"]
 
 Features = tuple[tuple[str, float], ...]
 _PRONOUN_NAMES = {"him": "he", "her": "she", "them": "they"}
-_PARTICLES = frozenset(listed("down up out off away over back around"))
-_IRREGULAR_PARTICIPLES = frozenset(
-    listed("worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught")
-)
-_SINGLE_PREPOSITIONS = frozenset(phrase[0] for phrase in words.PREPOSITIONS if len(phrase) == 1)
-_SIDE = re.compile(r"(?:(?:to|on|at) (?:the )?)?(left|right)(?:-hand)?(?: side)? of")
 _SWITCHED = frozenset(("on", "off", "turned on", "turned off"))
 _SHADES = frozenset(listed("light dark bright pale deep"))
 _NAMES_PER_SPAN = 4
@@ -149,6 +142,10 @@ class Chart:
         features = [(f"span:{'known' if known else 'unknown'}{min(length, 4)}", 1.0)]
         if length > 1:
             first = self.tokens[start]
+            if not known:
+                begins = min(sum(self.lexicon.row("compound", f"{first} *").values()), 3)
+                ends = self.lexicon.row("compound", f"* {singular(self.tokens[end - 1])}")
+                features.append((f"span:compound{begins}{min(sum(ends.values()), 3)}", 1.0))
             if self.lexicon.row("attribute", first) or self.vocabulary.attribute_types(first):
                 features.append((f"span:attribute{'+' if known else '-'}", 1.0))
         last = self.tokens[end - 1]
@@ -164,7 +161,9 @@ class Chart:
             own = _PRONOUN_NAMES.get(surface, surface)
         else:
             own = singular(surface)
-        stems = dict.fromkeys((own, self.vocabulary.canonical(own)))
+        stems = dict.fromkeys(
+            (own, self.vocabulary.canonical(own), self.vocabulary.canonical(surface))
+        )
         stems |= dict.fromkeys(self.lexicon.row("name", own))
         stems |= dict.fromkeys(self.lexicon.row("squeezed", own.replace(" ", "")))
         return list(stems)
@@ -175,7 +174,7 @@ class Chart:
         row = self.lexicon.row("name", own)
         if stem == own:
             kind = "own"
-        elif stem == self.vocabulary.canonical(own):
+        elif stem in (self.vocabulary.canonical(own), self.vocabulary.canonical(surface)):
             kind = "canonical"
         else:
             kind = "other"
@@ -190,8 +189,10 @@ class Chart:
             known = bool(self.lexicon.row("known", stem))
             features.append((f"name:unseen:{kind}:{known:d}", 1.0))
         many, result = number_of(surface), number_of(name)
-        features.append((f"number:{many}>{result}:{context}", 1.0))
         group = "x" if context == "x" else "d"
+        features.append((f"number:{many}>{result}:{context}", 1.0))
+        if many == "p" and self.vocabulary.is_category(stem):
+            features.append((f"number:category>{result}:{group}", 1.0))
         share = self.lexicon.log_share("number", f"{own}|{many}|{group}", result)
         if share is not None:
             features.append((f"number:share:{group}", share))
@@ -224,18 +225,24 @@ class Chart:
         types = self.vocabulary.attribute_types(surface)
         if surface in _SWITCHED:
             types = ("",)
+        elif not row and any(
+            (token in words.BOUNDARY and token != "and") or not _is_word(token)
+            for token in self.tokens[start:end]
+        ):
+            return []
         if not row and not types:
-            if any(
-                token in words.BOUNDARY or not token.isascii() or not token[0].isalnum()
-                for token in self.tokens[start:end]
-            ):
+            if "and" in self.tokens[start:end]:
                 return []
             if end - start > 2 or (end - start == 2 and self.tokens[start] in words.POSITIONS):
                 return []
         readings = dict.fromkeys(row)
         value = self.vocabulary.value(surface.replace("-", " ")) if types else surface
         value = value.removeprefix("turned ")
-        readings |= dict.fromkeys(f"{kind}|{value}" for kind in (*types[:3], ""))
+        plain = surface.replace("-", " ").removeprefix("turned ")
+        spellings = dict.fromkeys((value, plain))
+        readings |= dict.fromkeys(
+            f"{kind}|{spelling}" for kind in (*types[:3], "") for spelling in spellings
+        )
         if not row:
             readings |= dict.fromkeys(f"{kind}|{value}" for kind in self._guess_types(surface))
         readings |= dict.fromkeys(self.hints.get("attribute", ()))
@@ -265,8 +272,10 @@ class Chart:
                 else:
                     features.append((f"attribute:type:{kind}:{surface[-3:]}", 1.0))
                     features.append((f"attribute:type:{kind}", 1.0))
-            if meaning not in (surface, value):
+            if meaning not in spellings:
                 features.append(("attribute:rewritten", 1.0))
+            elif meaning != surface and not row:
+                features.append(("attribute:canonical", 1.0))
             if self.aligning:
                 features.append((f"@attribute\t{surface}\t{reading}", 0.0))
             items.append(self.item((kind, meaning), tuple(features)))
@@ -281,108 +290,11 @@ class Chart:
             return ("color",)
         return ("", "color", "material")
 
-    # -- relations --------------------------------------------------------------------------
 
-    def relations(self, start: int, base: bool = False) -> list[tuple[int, Item]]:
-        """Readings of relation phrases at `start`: (end, Item(predicate)).
-
-        Args:
-            base: whether a verb here stands in its base form (after do / does).
-        """
-        key = ("relations", start, base)
-        if key not in self._memo:
-            found: list[tuple[int, Item]] = []
-            for end, shape in self._relation_spans(start, base):
-                found.extend((end, item) for item in self._predicates(start, end, shape))
-            self._memo[key] = found
-        return self._memo[key]
-
-    def _prepositions(self, start: int) -> list[int]:
-        tokens = tuple(self.tokens[start : start + 5])
-        ends = [
-            start + len(phrase) for phrase in words.PREPOSITIONS if tokens[: len(phrase)] == phrase
-        ]
-        if ends and tokens[1:2] == ("of",) and tokens[0] not in ("of", "out"):
-            ends.append(start + 2)
-        return list(dict.fromkeys(ends))
-
-    def _relation_spans(self, start: int, base: bool) -> list[tuple[int, str]]:
-        if start >= self.size:
-            return []
-        spans = [(end, "prep") for end in self._prepositions(start)]
-        first = self.tokens[start]
-        if first.endswith("er") and self.word(start + 1) == "than":
-            spans.append((start + 2, "than"))
-        if (
-            first in words.BOUNDARY
-            or first in _SINGLE_PREPOSITIONS
-            or not first.isascii()
-            or not first[0].isalpha()
-        ):
-            return spans
-        known = first in words.VERBS or bool(self.lexicon.row("verb", gerund(first)))
-        shape = _verb_shape(first, base, known)
-        if shape is None:
-            return spans
-        spans.append((start + 1, shape))
-        after = start + 1
-        spans += [(end, f"{shape}+prep") for end in self._prepositions(after)]
-        if self.word(after) in _PARTICLES:
-            spans.append((after + 1, f"{shape}+prep"))
-            spans += [(end, f"{shape}+prep") for end in self._prepositions(after + 1)]
-        return list(dict.fromkeys(spans))
-
-    def _predicates(self, start: int, end: int, shape: str) -> list[Item]:
-        tokens = self.tokens[start:end]
-        surface = " ".join(tokens)
-        row = self.lexicon.row("relation", surface)
-        rule = _predicate_by_rule(tokens, shape)
-        total = min(sum(row.values()), 3)
-        items = []
-        for predicate in dict.fromkeys((rule, *row, *self.hints.get("relation", ()))):
-            features: list[tuple[str, float]] = [(f"relation:{shape}:{total > 0:d}", 1.0)]
-            if row:
-                share = self.lexicon.log_share("relation", surface, predicate)
-                features.append((f"relation:share{total}", share or 0.0))
-                if predicate not in row:
-                    features.append(("relation:novel", 1.0))
-            if predicate != rule:
-                features.append(("relation:rewritten", 1.0))
-            if self.lexicon.row("predicate", predicate):
-                features.append(("relation:known", 1.0))
-            if self.aligning:
-                features.append((f"@relation\t{surface}\t{predicate}", 0.0))
-            items.append(self.item(predicate, tuple(features)))
-        items.sort(key=lambda item: (-item.score, item.value))
-        return items if self.aligning else items[:2]
+def _is_word(token: str) -> bool:
+    return token.isascii() and token[0].isalnum()
 
 
 def number_of(name: str) -> str:
     """`p` for a plural, `s` otherwise."""
     return "p" if is_plural(name) else "s"
-
-
-def _verb_shape(verb: str, base: bool, known: bool) -> str | None:
-    if verb.endswith("ing") and len(verb) > 4:
-        return "ing"
-    if verb.endswith("ed") or verb in _IRREGULAR_PARTICIPLES:
-        return "participle"
-    if base:
-        return "base" if known else "base?"
-    if verb.endswith("s") and not verb.endswith("ss"):
-        return "finite" if known else "finite?"
-    return "plain" if known else None
-
-
-def _predicate_by_rule(tokens: list[str], shape: str) -> str:
-    """GQA's spelling of a relation: `-ing` verbs, no `located`, no `of` after `behind`."""
-    out = list(tokens)
-    if shape.startswith(("finite", "base", "plain")):
-        out[0] = gerund(out[0])
-    if len(out) > 1 and out[0] == "located":
-        out = out[1:]
-    if len(out) > 1 and out[-1] == "of" and out[-2] in _SINGLE_PREPOSITIONS - {"out"}:
-        out = out[:-1]
-    text = " ".join(out)
-    side = _SIDE.fullmatch(text)
-    return f"to the {side[1]} of" if side else text

@@ -64,15 +64,20 @@ def verify_relation(values: Sequence[Any]) -> Outcome:
     """`Is the man wearing a hat`: phrase, predicate, phrase."""
     first, predicate, second = values
     step = ("verify rel", f"{second.name},{predicate},o")
-    yield on_last(first.chain, step), (("verify:o", 1.0), *_relates(first, predicate))
+    yield on_last(first.chain, step), (("verify:o", 1.0), *_relates(first, predicate, second))
     step = ("verify rel", f"{_PERSON_OF.get(first.name, first.name)},{predicate},s")
-    features = (("verify:s", 1.0), (f"verify:s:{predicate}", 1.0), (f"verify:s:{first.bare:d}", 1))
-    yield on_last(second.chain, step), (*features, *_relates(first, predicate))
+    features = (("verify:s", 1.0), (f"verify:s:{first.bare:d}", 1.0))
+    yield on_last(second.chain, step), (*features, *_relates(first, predicate, second))
 
 
-def _relates(first: Phrase, predicate: str) -> tuple[tuple[str, float], ...]:
-    """A mark that the matcher turns into the class of the relation's subject."""
-    return ((f"~~{predicate.partition(' ')[0]}|{first.name}", 1.0),)
+def _relates(first: Phrase, predicate: str, second: Phrase) -> tuple[tuple[str, float], ...]:
+    """A mark that the matcher turns into the class of the relation's subject, and how the words
+    are shared between the two phrases."""
+    form = "ing" if predicate.partition(" ")[0].endswith("ing") else "other"
+    return (
+        (f"~~{predicate.partition(' ')[0]}|{first.name}", 1.0),
+        (f"split:{first.bare:d}:{second.bare:d}:{form}", 1.0),
+    )
 
 
 def choose_relation(values: Sequence[Any]) -> Outcome:

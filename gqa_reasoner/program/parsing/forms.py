@@ -72,12 +72,12 @@ _ATTRIBUTE_FORMS: list[Form] = [
     ("type-gap", "of what|which <type> <np> <alts>", b.attribute_of),
     (
         "type-last",
-        "<np> BE of? what|which <type> <alts>",
+        "<np> BE of? what|which <type> <img> <alts>",
         lambda v: b.attribute_of((v[1], v[0], v[2])),
     ),
     (
         "type-last",
-        "<np> HAVE what|which <type> <alts>",
+        "<np> HAVE what|which <type> <img> <alts>",
         lambda v: b.attribute_of((v[1], v[0], v[2])),
     ),
     ("how", "how <degree> <think> BE <np> <alts>", b.attribute_of),
@@ -265,6 +265,7 @@ _TWO_FORMS: list[Form] = [
     ("alike-same", "BE all|both? <npx> all|both? of? the? same <type>", c.all_alike("same")),
     ("alike-same", "DO all|both? <npx> all|both? have the? same <type>", c.all_alike("same")),
     ("alike-different", "BE all|both? <npx> of|in? a? different <type>", c.all_alike("different")),
+    ("alike-different", "BE all|both? <npx> different in <type>", c.all_alike("different")),
     ("alike-different", "DO all|both? <npx> have a? different <type>", c.all_alike("different")),
     ("alike-made", "BE all|both? <npx> all? made of the same <type>", c.all_alike("same")),
     ("alike-are", "BE both|all <npx> <option>", c.all_are("type")),

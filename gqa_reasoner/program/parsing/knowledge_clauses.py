@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gqa_reasoner.program.parsing import words
-from gqa_reasoner.program.parsing.chart import Chart, Item
+from gqa_reasoner.program.parsing.chart import Item
+from gqa_reasoner.program.parsing.relations import RelationChart
 
 __all__ = ["KnowledgeChart"]
 
@@ -42,7 +43,7 @@ _CLAUSES: tuple[tuple[str, str, str], ...] = (
 _CLASSES = {"BE": words.BE, "USUALLY": words.USUALLY}
 
 
-class KnowledgeChart(Chart):
+class KnowledgeChart(RelationChart):
     """Adds clauses of knowledge to the chart."""
 
     def tail(self, start: int, end: int) -> str | None:
@@ -51,7 +52,9 @@ class KnowledgeChart(Chart):
         inside = self.tokens[begin:end]
         if not 0 < len(inside) <= _LONGEST_TAIL:
             return None
-        if any(token in words.WH or not token[0].isalnum() for token in inside):
+        if inside[0] == "same" or any(
+            token in words.WH or not token[0].isalnum() for token in inside
+        ):
             return None
         return " ".join(inside)
 

@@ -3,14 +3,15 @@
 Two things alternate. Alignment: with the record's own names, attributes and predicates offered
 everywhere, the best reading that gives the record's program says which words stood for what; these
 counts are the lexicon. Weights: the conditional log-likelihood of the record's program among all
-readings (latent: any reading that gives it counts) is maximized, while the record's own counts are
-left out of the lexicon.
+readings (latent: any reading that gives it counts) is maximized, while the counts that the record's
+picture gave are left out of the lexicon: a name met in no other picture is an unseen name.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from gqa_reasoner.program.parsing.morphology import gerund, singular
 from gqa_reasoner.program.parsing.phrases import PhraseChart
 from gqa_reasoner.program.parsing.tokens import tokenize
 from gqa_reasoner.program.parsing.vocabulary import Vocabulary
+from gqa_reasoner.program.parsing.words import PRONOUNS
 
 __all__ = ["Example", "Learner", "canonical_draft", "loose_draft"]
 
@@ -40,6 +42,8 @@ _PRIOR = {
     "attribute:novel": -3.0,
     "relation:novel": -2.0,
     "agreement": 0.3,
+    "adjectives:and": -3.0,
+    **{f"late:{kind}": -1.0 for kind in ("position", "that position", "material")},
     "ask:type:0": -1.0,
     "attribute:only:seen": 0.5,
     "attribute:only:new1": -0.5,
@@ -120,11 +124,13 @@ class Example:
         question: the text.
         draft: (operation, argument without ids, dependencies) of each step.
         weight: how much the pair counts in the likelihood.
+        group: the picture; what its other questions teach is left out as well.
     """
 
     question: str
     draft: Draft
     weight: float = 1.0
+    group: str = ""
     tokens: list[str] = field(init=False)
     target: Draft = field(init=False)
     loose: Draft = field(init=False)
@@ -173,6 +179,8 @@ class Learner:
         self.lexicon = Lexicon()
         self.weights: dict[str, float] = dict(_PRIOR)
         self.penalty = penalty
+        self.background: list[Entry] = []
+        """Lexicon entries that no example owns, such as `name_evidence`."""
 
     def readings(
         self, example: Example, offered: Mapping[str, Sequence[str]] | None = None
@@ -194,10 +202,30 @@ class Learner:
         found: list[tuple[Entry, ...]] = []
         for example in examples:
             found.append(self._alignment(example, {}) or self._alignment(example, example.hints()))
+        doubtful = self._doubtful(found)
         for example, entries in zip(examples, found, strict=True):
-            example.entries = entries
+            example.entries = tuple(entry for entry in entries if entry not in doubtful)
         self.count(examples)
         return sum(bool(entries) for entries in found)
+
+    def _doubtful(self, found: Sequence[tuple[Entry, ...]]) -> set[Entry]:
+        """Alignments of a word with another name that are rare for the word.
+
+        A question may speak of an object by a broader word than its name (`thing` for a hair clip);
+        such an alignment says nothing about other questions.
+        """
+        counts = Counter(entry for entries in found for entry in entries if entry[0] == "name")
+        totals: Counter[str] = Counter()
+        for (_, own, _), count in counts.items():
+            totals[own] += count
+        return {
+            ("name", own, stem)
+            for (_, own, stem), count in counts.items()
+            if stem not in (own, self.vocabulary.canonical(own))
+            and stem.replace(" ", "") != own.replace(" ", "")
+            and own not in PRONOUNS
+            and (count < 2 or count < totals[own] / 2)
+        }
 
     def _alignment(
         self, example: Example, offered: Mapping[str, Sequence[str]]
@@ -210,6 +238,7 @@ class Learner:
     def count(self, examples: Sequence[Example]) -> None:
         """Make the lexicon of the examples' alignments."""
         self.lexicon = Lexicon()
+        self.lexicon.add(self.background)
         for example in examples:
             self.lexicon.add(example.entries)
 
@@ -219,13 +248,13 @@ class Learner:
         Returns:
             how many examples have their program among the readings, and the mean loss.
         """
+        groups: dict[str, list[Example]] = {}
+        for place, example in enumerate(examples):
+            groups.setdefault(example.group or f"#{place}", []).append(example)
         candidates = []
-        for example in examples:
-            with self.lexicon.without(example.entries):
-                readings = self.readings(example)[:_READINGS]
-            right = [loose_draft(reading.draft) == example.loose for reading in readings]
-            features = [reading.features for reading in readings]
-            candidates.append(Candidates(features, right, example.weight))
+        for group in groups.values():
+            with self.lexicon.without(entry for one in group for entry in one.entries):
+                candidates += [self._candidates(example) for example in group]
         self.weights, loss = fit(
             candidates, self.weights, _PRIOR, penalty=self.penalty, iterations=iterations
         )
@@ -262,6 +291,11 @@ class Learner:
         self.weights = weights
         self.count(examples)
         return done
+
+    def _candidates(self, example: Example) -> Candidates:
+        readings = self.readings(example)[:_READINGS]
+        right = [loose_draft(reading.draft) == example.loose for reading in readings]
+        return Candidates([reading.features for reading in readings], right, example.weight)
 
     def learned(self) -> dict[str, float]:
         """The weights to parse with: those that are not negligible."""

@@ -226,7 +226,7 @@ class PhraseChart(BaseChart):
 
     def _subject_relations(self, start: int, kind: str) -> Iterator[_Modifier]:
         """`(that is) holding a hamburger`: the name is the relation's subject."""
-        for middle, predicate in self.relations(start):
+        for middle, predicate in self.relations(start, finite=kind == "that"):
             for end, items in self.phrases(middle).items():
                 for item in items:
                     yield self._modifier(

@@ -132,7 +132,11 @@ def predicative(chart: PhraseChart, start: int) -> Iterator[Match]:
     negated = chart.word(start) == "not"
     begin = start + negated
     readings = [*chart.attributes(begin), *chart.materials(begin), *chart.positions(begin)]
-    for end, item in readings:
+    for end, plain in readings:
+        item = plain
+        if negated:
+            more = chart.item(None, chart.negation(*plain.value))
+            item = Item(plain.score + more.score, plain.value, plain.features + more.features)
         steps: Chain = (filter_step(item.value, negated),)
         yield end, steps, item.score, item.features
         if chart.word(end) == "and" and not negated:
@@ -161,10 +165,9 @@ def preposition(chart: PhraseChart, start: int) -> Iterator[Match]:
 
 
 def verb(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """A participle on its own → its words."""
-    for end, item in chart.relations(start):
-        if end == start + 1 and any(name.startswith("relation:ing") for name, _ in item.features):
-            yield end, item.value, item.score, item.features
+    """A participle on its own → itself."""
+    if chart.word(start).endswith("ing"):
+        yield start + 1, chart.word(start), 0.0, ()
 
 
 def relation_pair(chart: PhraseChart, start: int) -> Iterator[Match]:

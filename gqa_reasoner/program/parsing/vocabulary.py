@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from gqa_reasoner.program.operations import OPERATIONS
+from gqa_reasoner.program.parsing.morphology import singular
 from knowledge.ontology import Ontology
 
 __all__ = ["OntologyVocabulary", "Vocabulary"]
@@ -30,6 +31,10 @@ class Vocabulary(Protocol):
 
     def value(self, attribute: str) -> str:
         """The main form of an attribute."""
+        ...
+
+    def is_category(self, name: str) -> bool:
+        """Whether other names are kinds of this one."""
         ...
 
     def noun_class(self, name: str) -> str:
@@ -57,12 +62,14 @@ class OntologyVocabulary:
         self.canonical = lru_cache(maxsize=20_000)(self._canonical)
         self.attribute_types = lru_cache(maxsize=20_000)(self._attribute_types)
         self.noun_class = lru_cache(maxsize=20_000)(self._noun_class)
+        self.is_category = lru_cache(maxsize=20_000)(self.ontology.has_members)
 
     def _knows(self, name: str) -> bool:
         return self.ontology.knows(name)
 
     def _canonical(self, name: str) -> str:
-        return self._squeezed.get(name) or self.ontology.canonical(name)
+        found = self._squeezed.get(name) or self.ontology.canonical(name)
+        return name if name.endswith(f" {found}") else found
 
     def _attribute_types(self, attribute: str) -> tuple[str, ...]:
         types = self.ontology.attribute_types(attribute)
@@ -81,6 +88,16 @@ class OntologyVocabulary:
             if self.ontology.is_a(name, category):
                 return category
         return "thing"
+
+    def synonym_pairs(self) -> list[tuple[str, str]]:
+        """(synonym, main form) of every name, both singular."""
+        pairs: dict[tuple[str, str], None] = {}
+        for name in self.ontology.names():
+            for other in self.ontology.synonyms(name):
+                own = singular(other)
+                if own != name and not own.endswith(f" {name}"):
+                    pairs[own, name] = None
+        return sorted(pairs)
 
     def common_categories(self, first: str, second: str) -> tuple[str, ...]:
         """Categories of both names, nearest to the first one first, without "object"."""
