@@ -121,15 +121,17 @@ def bench_lookup(data: Path, folder: Path, store_path: Path) -> None:
         f"equality: {len(concepts)} concepts, {compared} edges, {different} concepts differ "
         "from conceptnet-lite or the join"
     )
+    times["store, second time"] = [timed(partial(store.edges, concept)) for concept in concepts]
     for name, values in times.items():
         print(f"look-up, {name}: {quantiles(values)}")
-    warm = [timed(lambda: store.edges(concept)) for concept in concepts]  # noqa: B023
-    print(f"look-up, store, second time: {quantiles(warm)}")
-    ratio = statistics.median(times["conceptnet-lite"]) / statistics.median(times["store"])
-    against = statistics.median(times["SQL join"]) / statistics.median(times["store"])
-    print(
-        f"ratio of medians: conceptnet-lite / store = {ratio:.0f}, SQL join / store = {against:.1f}"
-    )
+    halves = {"all 200": slice(None), "100 even": slice(100), "100 by triples": slice(100, None)}
+    for label, part in halves.items():
+        medians = {name: statistics.median(values[part]) for name, values in times.items()}
+        print(
+            f"ratio of medians, {label}: "
+            f"conceptnet-lite / store = {medians['conceptnet-lite'] / medians['store']:.0f}, "
+            f"SQL join / store = {medians['SQL join'] / medians['store']:.1f}"
+        )
 
 
 def random_scene(number: int, names: Sequence[str], size: int = 30) -> Scene:

@@ -173,6 +173,9 @@ class TripleStore:
 
         Tried in turn: the normalized text, without its article, its last word's lemma, all lemmas.
         """
+        found = self.concept_id(name)
+        if found is not None:
+            return found
         language, text, sense = parse_concept(name, language=self.language)
         if sense:
             text = f"{text}/{sense}"
@@ -314,8 +317,12 @@ class TripleStore:
         """The triples of a range of numbers, or of positions in `index`; quick for short ones."""
         if end - start > _SHORT:
             return self._triples(slice(start, end) if index is None else self.tail_index[start:end])
-        numbers = range(start, end) if index is None else index[start:end]
-        return [self.triple_at(number) for number in numbers]
+        heads, tails, text = self._head_scalars, self._tail_scalars, self.concept_text
+        relations, kinds, weights = self.relations, self._relation_scalars, self._weight_scalars
+        return [
+            Triple(text(heads[i]), relations[kinds[i]], text(tails[i]), round(weights[i], 6))
+            for i in (range(start, end) if index is None else index[start:end])
+        ]
 
     def _triples(self, chosen: slice | np.ndarray) -> list[Triple]:
         """The triples of a range or of an array of numbers, in that order."""
