@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 
 from eval.problems import Problems, shown
 
-__all__ = ["ABSENT", "RIGHT", "UNPREDICTED", "WRONG", "Columns", "Kind", "count_steps", "extract"]
+__all__ = [
+    "ABSENT",
+    "RIGHT",
+    "UNPREDICTED",
+    "WRONG",
+    "Columns",
+    "Kind",
+    "Observer",
+    "add_entailed",
+    "count_steps",
+    "extract",
+]
 
 ABSENT, WRONG, RIGHT, UNPREDICTED = 0, 1, 2, 3
 """What the questions file says of an id: not in it; answered wrongly, rightly, not at all."""
@@ -143,7 +154,11 @@ def extract(
         add_cell(cell_place)
         add_image(images.setdefault(image, len(images)))
         if outcome == RIGHT and entailed:
-            _add_entailed(out, identifier, entailed, codes, source)
+            if all(type(other) is str for other in entailed):
+                add_entailed(out, identifier, entailed, codes)
+            else:
+                what = f"expected question ids as texts, got {shown(entailed)}"
+                out.problems.add(source, identifier, "entailed", what)
         if observe is not None:
             observe(identifier, record)
     return out
@@ -160,18 +175,14 @@ def _new_place(places: dict[Any, int], key: tuple[Any, ...], texts: tuple[Any, .
     return places.setdefault(key, len(places))
 
 
-def _add_entailed(
-    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int], source: str
+def add_entailed(
+    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int]
 ) -> None:
     """Note the entailed ids of a rightly answered question, itself left out."""
-    count, add = 0, out.entailed.append
+    count, add, find = 0, out.entailed.append, codes.get
     for other in entailed:
         if other != identifier:
-            code = codes.get(other, -1) if type(other) is str else None
-            if code is None:
-                what = f"expected question ids as texts, got {shown(other)}"
-                out.problems.add(source, identifier, "entailed", what)
-                continue
+            code = find(other, -1)
             add(code)
             count += 1
             if code < 0:

@@ -139,8 +139,15 @@ def read_table(
         workers = 0
     elif workers is None:
         workers = _free_workers(questions)
+    stream: Iterator[tuple[str, Columns]]
     if workers:
         stream = _parallel_columns(Path(questions), codes, answers, workers)  # type: ignore[arg-type]
+    elif observe is None and not isinstance(questions, Mapping):
+        stream = (
+            (str(piece.path), _columns_of(piece, codes, answers))
+            for file in files_of(Path(questions))
+            for piece in pieces(file)
+        )
     else:
         stream = (
             (source, extract(batch, source, codes, answers, observe))
@@ -278,7 +285,18 @@ def _start_worker(codes: Mapping[str, int], answers: list[str]) -> None:
 
 
 def _work(piece: Piece) -> Columns:
-    return extract(_object(piece), str(piece.path), _WORKER["codes"], _WORKER["answers"])
+    return _columns_of(piece, _WORKER["codes"], _WORKER["answers"])
+
+
+def _columns_of(piece: Piece, codes: Mapping[str, int], answers: list[str]) -> Columns:
+    """By the quick way where it is installed and the piece is regular, else record by record."""
+    try:
+        from eval.gqa_fast import extract_quickly
+    except ImportError:
+        quick = None
+    else:
+        quick = extract_quickly(piece, codes, answers)
+    return quick or extract(_object(piece), str(piece.path), codes, answers)
 
 
 def _parallel_columns(
