@@ -22,6 +22,8 @@ __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
 
 Backend = Literal["auto", "torch"]
 _NMS_BLOCK = 512
+_NMS_COLUMNS = 1024
+"""Overlaps are computed in tiles that stay in the processor's cache."""
 _DENSE_CELLS = 4000
 """Maps up to this size are pooled by dense matrix products."""
 _CHUNK_BYTES = 16_000_000
@@ -68,8 +70,12 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, *, backend: Backend = "
         block = block[_greedy_block(boxes[block], threshold)]
         kept.append(block)
         if rest.numel():
-            suppressed = _exceeds(boxes[block], boxes[rest], threshold).any(dim=0)
-            rest = rest[~suppressed]
+            best = boxes[block]
+            suppressed = [
+                _exceeds(best, boxes[part], threshold).any(dim=0)
+                for part in rest.split(_NMS_COLUMNS)
+            ]
+            rest = rest[~torch.cat(suppressed)]
         order = rest
     return torch.cat(kept)
 

@@ -217,10 +217,13 @@ def _encode(scene: Scene, names: DetectorVocabulary, scale: float) -> _Labels:
     class_index = {name: i for i, name in enumerate(names.classes)}
     attribute_index = {name: i for i, name in enumerate(names.attributes)}
     predicate_index = {name: i for i, name in enumerate(names.predicates)}
+    inside = {item.id: _clipped(item.box, scene) for item in scene.objects}
     known = [
         item
         for item in scene.objects
-        if item.name in class_index and item.box[2] > item.box[0] and item.box[3] > item.box[1]
+        if item.name in class_index
+        and inside[item.id][2] > inside[item.id][0]
+        and inside[item.id][3] > inside[item.id][1]
     ]
     place = {item.id: i for i, item in enumerate(known)}
     attributes = np.zeros((len(known), len(names.attributes)), dtype=bool)
@@ -238,12 +241,20 @@ def _encode(scene: Scene, names: DetectorVocabulary, scale: float) -> _Labels:
         value = scene.scene_attributes.get(fact, NOT_STATED)
         facts[fact] = values.index(value) if value in values else -1
     return _Labels(
-        np.array([item.box for item in known], dtype=np.float32).reshape(-1, 4) * scale,
+        np.array([inside[item.id] for item in known], dtype=np.float32).reshape(-1, 4) * scale,
         np.array([class_index[item.name] for item in known], dtype=np.int64),
         attributes,
         np.array(relations, dtype=np.int64).reshape(-1, 3),
         facts,
     )
+
+
+def _clipped(box: Sequence[float], scene: Scene) -> list[float]:
+    """A box cut at the picture's borders; one that lies outside becomes empty."""
+    limit = (scene.width, scene.height) * 2
+    return [
+        min(max(float(value), 0.0), float(most)) for value, most in zip(box, limit, strict=True)
+    ]
 
 
 def _cached_pixels(

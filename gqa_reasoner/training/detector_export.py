@@ -30,13 +30,18 @@ def evaluate_folder(
     model: FasterRCNN, folder: Path, limit: int | None = None
 ) -> tuple[dict[str, Any], list[Scene], list[Scene]]:
     """Figures, truth and predictions of `model` on a folder of pictures with scene graphs."""
-    low = build_detector(replace(model.config, score_threshold=LOW_THRESHOLD))
-    low.load_state_dict(model.state_dict())
-    detector = RegionDetector(low)
+    detector = RegionDetector(with_config(model, score_threshold=LOW_THRESHOLD))
     truth = read_scenes(folder / "sceneGraphs.json", limit)
     paths = [find_image(folder, scene.image_id) for scene in truth]
     predicted = detector.detect(paths, [scene.image_id for scene in truth])
     return evaluate_scenes(truth, predicted), truth, predicted
+
+
+def with_config(model: FasterRCNN, **changes: Any) -> FasterRCNN:
+    """A copy of `model` with other thresholds or limits."""
+    copy = build_detector(replace(model.config, **changes))
+    copy.load_state_dict(model.state_dict())
+    return copy
 
 
 def validate(training: DetectorTraining, limit: int) -> dict[str, Any]:
@@ -62,22 +67,12 @@ def summary(scores: dict[str, Any]) -> str:
 
 def export(training: DetectorTraining, log: MetricsLog) -> None:
     """Calibrate on the validation pictures, write OUTPUT/weights with the model card."""
-    model = training.average
+    model = with_config(training.average, **vars(training.config.inference))
     scores: dict[str, Any] = {}
     if training.validation_folder is not None:
         scores, truth, predicted = evaluate_folder(model, training.validation_folder)
         fitted = calibrate(truth, predicted)
-        calibrated = build_detector(
-            replace(
-                model.config,
-                class_temperature=fitted.class_temperature,
-                attribute_temperature=fitted.attribute_temperature,
-                relation_temperature=fitted.relation_temperature,
-                score_threshold=fitted.score_threshold,
-            )
-        )
-        calibrated.load_state_dict(model.state_dict())
-        model = calibrated
+        model = with_config(model, **fitted._asdict())
         scores, truth, predicted = evaluate_folder(model, training.validation_folder)
         scores["expected_calibration_error"] = expected_calibration_error(truth, predicted)
         log.write({"step": training.step, "final": scores})

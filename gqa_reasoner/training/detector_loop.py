@@ -31,6 +31,16 @@ CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
+class InferenceSettings:
+    """What the exported configuration changes: more proposals than training can afford."""
+
+    proposals_before_nms: int = 400
+    proposals_after_nms: int = 200
+    proposal_nms_threshold: float = 0.8
+    duplicate_nms_threshold: float = 0.9
+
+
+@dataclass(frozen=True)
 class DetectorTrainingConfig:
     """Everything that shapes a training run besides data and seed."""
 
@@ -57,6 +67,7 @@ class DetectorTrainingConfig:
     evaluation_images: int = 200
     sampling: TrainingSettings = field(default_factory=TrainingSettings)
     model: DetectorConfig = field(default_factory=DetectorConfig)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
     def __post_init__(self) -> None:
         """Raise `InputError` for values that cannot be trained with."""

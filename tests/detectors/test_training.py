@@ -140,6 +140,17 @@ def test_mirroring_swaps_left_and_right_everywhere(world: Path, tmp_path: Path) 
     assert mirrored_name("facing left") == "facing right"
 
 
+def test_boxes_are_cut_at_the_border_and_empty_ones_left_out(world: Path, tmp_path: Path) -> None:
+    scene = read_scenes(world / "sceneGraphs.json", 1)[0]
+    names = build_vocabulary([scene], minimum_count=1, facts=())
+    first, second = scene.objects
+    scene.objects = [replace(first, box=(-10, 5, 200, 30)), replace(second, box=(97, 0, 120, 9))]
+    data = DetectorData(world, [scene], names, (64, 96), tmp_path / "cache")
+    _, truth = data.batch([0], [False])
+    assert truth.boxes[0].tolist() == [[0, 5, 96, 30]]
+    assert not truth.relations.any()
+
+
 def test_pixels_are_decoded_once_and_again_when_the_data_changes(
     world: Path, tmp_path: Path
 ) -> None:
