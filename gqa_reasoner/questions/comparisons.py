@@ -27,10 +27,17 @@ _HEALTH = {"fruit": 2, "vegetable": 2, "dessert": 0, "fast food": 0, "baked good
 
 
 def _two(
-    bench: Bench, place: int, other: int, hide: frozenset[str], depth: int = 1
+    bench: Bench,
+    place: int,
+    other: int,
+    hide: frozenset[str],
+    depth: int = 1,
+    category: float = 0.2,
 ) -> tuple[Reference, Reference] | None:
-    first = bench.referrer.refer(place, depth=depth, avoid=frozenset((other,)), hide=hide)
-    second = bench.referrer.refer(other, depth=depth, avoid=frozenset((place,)), hide=hide)
+    """References to both, each naming the other's object nowhere."""
+    refer = bench.referrer.refer
+    first = refer(place, depth=depth, avoid=frozenset((other,)), hide=hide, category=category)
+    second = refer(other, depth=depth, avoid=frozenset((place,)), hide=hide, category=category)
     if first is None or second is None or first.pronoun or second.pronoun:
         return None
     if first.text == second.text or first.noun == second.noun:
@@ -150,8 +157,8 @@ def common(bench: Bench) -> Draft | None:
     )
 
 
-def _degree(bench: Bench, place: int, other: int) -> tuple[str, str] | None:
-    """A comparative that holds of the first object against the second, as (word, kind of thing)."""
+def _degree(bench: Bench, place: int, other: int) -> str | None:
+    """A comparative that holds of the first object against the second."""
     rng, view = bench.rng, bench.view
     options: list[str] = []
     mine, theirs = view.attributes[place], view.attributes[other]
@@ -170,7 +177,7 @@ def _degree(bench: Bench, place: int, other: int) -> tuple[str, str] | None:
         options.append("healthier" if health[0] > health[1] else "less healthy")  # type: ignore[operator]
     if not options and not bench.strict:
         options = [*_DEGREES, "healthier", "less healthy"]
-    return (rng.choice(options), "") if options else None
+    return rng.choice(options) if options else None
 
 
 def _health(bench: Bench, name: str) -> int | None:
@@ -185,11 +192,13 @@ def compare_degree(bench: Bench) -> Draft | None:
     rng, view = bench.rng, bench.view
     if len(view.ids) < 2:
         return None
-    place, other = rng.sample(range(len(view.ids)), 2)
-    found = _degree(bench, place, other)
-    if found is None:
+    for _ in range(8):
+        place, other = rng.sample(range(len(view.ids)), 2)
+        word = _degree(bench, place, other)
+        if word is not None:
+            break
+    else:
         return None
-    word = found[0]
     person = bench.lexicon.is_person(view.names[place]) and bench.lexicon.is_person(
         view.names[other]
     )
@@ -198,7 +207,7 @@ def compare_degree(bench: Bench) -> Draft | None:
     if view.names[place] == view.names[other]:
         return None
     hide = frozenset(item for pair in _DEGREES.values() for group in pair for item in group)
-    pair = _two(bench, place, other, hide, 0)
+    pair = _two(bench, place, other, hide, 0, category=0.0 if bench.strict else 0.2)
     if pair is None:
         return None
     a, b = pair if rng.random() < 0.5 else pair[::-1]
