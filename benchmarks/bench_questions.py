@@ -38,8 +38,9 @@ def main() -> None:
             counted = time.process_time()
             number = sum(1 for scene in scenes for _ in engine.records(scene, arguments.per_image))
             end = time.process_time()
+            how = "checked by execution" if checked else "unchecked"
             print(
-                f"{name}, {'checked by execution' if checked else 'unchecked'}: {number} questions, "
+                f"{name}, {how}: {number} questions, "
                 f"{number / (end - start):.0f} per second with the first pass, "
                 f"{number / (end - counted):.0f} in the second pass"
             )
