@@ -106,9 +106,10 @@ def _captions(options: Mapping[str, Any]) -> dict[str, Any]:
             problems.add(options["predictions"], identifier, "caption", what)
     problems.raise_if_any()
     notes = []
-    if options["missing"] == "wrong" and len(said) < len(true):
-        notes.append(f"missing: {len(true) - len(said)} pictures without caption are left out")
-        true = {identifier: true[identifier] for identifier in said if identifier in true}
+    absent = [identifier for identifier in true if identifier not in said]
+    if options["missing"] == "wrong" and absent:
+        notes.append(f"missing: {len(absent)} pictures have no caption and count as an empty one")
+        said |= {identifier: [""] for identifier in absent}
     candidates = {identifier: captions[0] for identifier, captions in said.items()}
     scores = score_captions(candidates, true, tokenizer=options["tokenizer"])
     scores.notes.extend(notes)

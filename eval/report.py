@@ -130,7 +130,8 @@ def _notes(scores: GQAScores) -> str:
     if not scores.notes:
         return ""
     rows = "".join(f"<li>{escape(note)}</li>" for note in scores.notes)
-    return f"<details open><summary>{len(scores.notes)} notes</summary><ul>{rows}</ul></details>"
+    title = "1 note" if len(scores.notes) == 1 else f"{len(scores.notes)} notes"
+    return f"<details open><summary>{title}</summary><ul>{rows}</ul></details>"
 
 
 def _plots(scores: GQAScores) -> str:
