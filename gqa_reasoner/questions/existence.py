@@ -23,6 +23,7 @@ __all__ = [
     "exist_attribute",
     "exist_relation",
     "noun_slots",
+    "really_has",
 ]
 
 _OPPOSITE = {
@@ -60,6 +61,16 @@ def again(bench: Bench, name: str) -> str:
     if is_plural(name):
         return "they are"
     return f"the {name} is" if bench.lexicon.is_person(name) else "it is"
+
+
+def really_has(bench: Bench, place: int, kind: str, value: str, yes: bool) -> str:
+    """The full answer about an object and the value that it really has."""
+    verb = bench.verb(place)
+    own = bench.full_name(place, definite=False)
+    adjective = bench.lexicon.adjective(value, kind)
+    if yes:
+        return f"Yes, there {verb} {own} that {verb} {adjective}."
+    return f"No, there {verb} {own} but {again(bench, bench.view.names[place])} {adjective}."
 
 
 def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
@@ -158,13 +169,6 @@ def exist_attribute(bench: Bench) -> Draft | None:
     if is_plural(slots["plain_one"]):
         slots["that_one"] = slots["that_many"]
     question = _pick_exist(bench, slots, "exist" if before else "existThat")
-    verb = bench.verb(place)
-    own = bench.full_name(place, definite=False)
-    really = bench.lexicon.adjective(true_value, kind)
-    pronoun = again(bench, name)
-    full = f"Yes, there {verb} {own} that {verb} {really}."
-    if not yes:
-        full = f"No, there {verb} {own} but {pronoun} {really}."
     detailed = "existAttr" if before else ("existAttrNot" if negated else "existThat")
     fact: Fact = ("value", identity, kind, true_value)
     select = singularize(name) if not bench.strict and rng.random() < 0.9 else name
@@ -175,7 +179,7 @@ def exist_attribute(bench: Bench) -> Draft | None:
              ("exist", "?")]
         ),
         answer="yes" if yes else "no",
-        full_answer=full,
+        full_answer=really_has(bench, place, kind, true_value, yes),
         structural="verify",
         semantic="obj",
         detailed=detailed + ("" if yes else "C"),
@@ -221,22 +225,10 @@ def exist_relation(bench: Bench) -> Draft | None:
         return None
     slots = noun_slots(bench, asked, asked_id if asked_id != "-" else None)
     slots["ref"] = object_form(reference)
-    person = bench.lexicon.is_person(asked)
-    many = is_plural(slots["plain_one"])
-    slots["tail_one"] = relation_tail(asked_predicate, many, person, rng)
-    slots["tail_many"] = relation_tail(asked_predicate, True, person, rng)
-    for key in ("tail_one", "tail_many"):
-        if not slots[key].startswith(("that", "who")) or rng.random() < 0.8:
-            slots[key] = spoken(asked_predicate, rng) if bench.quirks else asked_predicate
+    _add_tails(bench, slots, asked, asked_predicate)
     if reference.noun in (slots["plain_one"], slots["plain_many"]):
         return None
     question = _pick_exist(bench, slots, "existRel")
-    verb = bench.verb(place)
-    own = bench.full_name(place, definite=False)
-    target = bench.full_name(other)
-    full = f"{'Yes' if yes else 'No'}, there {verb} {own} {predicate} {target}."
-    if detailed == "existRelSRC":
-        full = f"No, {bench.full_name(place)} {verb} {predicate} {target}."
     argument_name = singularize(asked) if not bench.strict and rng.random() < 0.8 else asked
     argument = f"{argument_name},{asked_predicate},s ({asked_id})"
     fact: Fact = ("relation", identity, predicate, view.ids[other])
@@ -247,7 +239,7 @@ def exist_relation(bench: Bench) -> Draft | None:
         question=question,
         steps=chain([*reference.steps, ("relate", argument), ("exist", "?")]),
         answer="yes" if yes else "no",
-        full_answer=full,
+        full_answer=_relation_full(bench, (place, other), predicate, yes, detailed),
         structural="verify",
         semantic="rel",
         detailed=detailed,
@@ -259,6 +251,29 @@ def exist_relation(bench: Bench) -> Draft | None:
         scope=("fixed",),
         pattern=bench.used,
     )
+
+
+def _relation_full(
+    bench: Bench, places: tuple[int, int], predicate: str, yes: bool, detailed: str
+) -> str:
+    """The full answer of `exist_relation`: what really stands so, or where the thing really is."""
+    verb, target = bench.verb(places[0]), bench.full_name(places[1])
+    if detailed == "existRelSRC":
+        return f"No, {bench.full_name(places[0])} {verb} {predicate} {target}."
+    own = bench.full_name(places[0], definite=False)
+    return f"{'Yes' if yes else 'No'}, there {verb} {own} {predicate} {target}."
+
+
+def _add_tails(bench: Bench, slots: dict[str, str], asked: str, predicate: str) -> None:
+    """`{tail_one}` and `{tail_many}`: the relation after the noun, mostly without "that is"."""
+    rng = bench.rng
+    person = bench.lexicon.is_person(asked)
+    numbers = {"tail_one": is_plural(slots["plain_one"]), "tail_many": True}
+    for key, plural in numbers.items():
+        tail = relation_tail(predicate, plural, person, rng)
+        if not tail.startswith(("that", "who")) or rng.random() < 0.8:
+            tail = spoken(predicate, rng) if bench.quirks else predicate
+        slots[key] = tail
 
 
 def _absent_subject(bench: Bench, target: str, predicate: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, StepDraft, chain, merge
 from gqa_reasoner.questions.english import is_plural, singularize, with_article
-from gqa_reasoner.questions.existence import again, noun_slots
+from gqa_reasoner.questions.existence import noun_slots, really_has
 from gqa_reasoner.questions.queries import value_clause
 from gqa_reasoner.questions.verifications import operation
 
@@ -176,13 +176,6 @@ def exist_attribute_either(bench: Bench) -> Draft | None:
                ("exist", "?")]),
     )  # fmt: skip
     steps.append(("or", "", (2, 5)))
-    verb = bench.verb(place)
-    own = bench.full_name(place, definite=False)
-    really = bench.lexicon.adjective(true_value, kind)
-    pronoun = again(bench, name)
-    full = f"Yes, there {verb} {own} that {verb} {really}."
-    if not yes:
-        full = f"No, there {verb} {own} but {pronoun} {really}."
     family = "existAttrOr" if before else "existThatOr"
     fact: Fact = ("value", identity, kind, true_value)
     needs: set[Fact] = {fact} if yes else {fact, ("absent", absent)}
@@ -190,7 +183,7 @@ def exist_attribute_either(bench: Bench) -> Draft | None:
         question=bench.word(family, slots),
         steps=steps,
         answer="yes" if yes else "no",
-        full_answer=full,
+        full_answer=really_has(bench, place, kind, true_value, yes),
         structural="logical",
         semantic="obj",
         detailed=family + ("" if yes else "C"),

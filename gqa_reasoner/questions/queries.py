@@ -229,6 +229,23 @@ def ask_category(bench: Bench) -> Draft | None:
     )
 
 
+def _denied(
+    bench: Bench, place: int, kind: str, value: str, pool: frozenset[int]
+) -> tuple[str, ...]:
+    """Values that the object lacks and all others of the pool have."""
+    view = bench.view
+    rivals = bench.lexicon.rivals(value, kind)
+    if not bench.strict:
+        return rivals
+    rivals = tuple(
+        word
+        for word in rivals
+        if all(word in view.attributes[item] for item in pool if item != place)
+        and word not in view.attributes[place]
+    )
+    return rivals[:4] if len(pool) == 1 else rivals
+
+
 def ask_category_by_attribute(bench: Bench) -> Draft | None:
     """ "What animal is white?", "What is the white animal called?", "What food is not sliced?"."""
     rng, view = bench.rng, bench.view
@@ -242,16 +259,7 @@ def ask_category_by_attribute(bench: Bench) -> Draft | None:
     negated = rng.random() < 0.25 and kind != "material"
     argument, spoken = value, value
     if negated:
-        rivals = bench.lexicon.rivals(value, kind)
-        if bench.strict:
-            rivals = tuple(
-                word
-                for word in rivals
-                if all(word in view.attributes[item] for item in pool if item != place)
-                and word not in view.attributes[place]
-            )
-            if len(pool) == 1:
-                rivals = rivals[:4]
+        rivals = _denied(bench, place, kind, value, pool)
         if not rivals:
             return None
         spoken = rng.choice(rivals)

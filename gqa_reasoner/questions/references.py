@@ -30,21 +30,15 @@ from gqa_reasoner.questions.modifiers import (
 )
 from gqa_reasoner.questions.phrases import PICTURES, location_phrase
 from gqa_reasoner.questions.view import SPATIAL, SceneView
-from gqa_reasoner.questions.word_tables import REFERENCE_CATEGORIES
-from gqa_reasoner.questions.wordlists import words
+from gqa_reasoner.questions.word_tables import (
+    COMMON_VALUES,
+    FEMALE,
+    MALE,
+    REFERENCE_CATEGORIES,
+    UNTYPED_NEGATIONS,
+)
 
 __all__ = ["Referrer"]
-
-_FEMALE = frozenset(["woman", "girl", "lady", "mother", "mom", "bride", "waitress"])
-_MALE = frozenset(["man", "boy", "guy", "gentleman", "father", "dad", "groom", "waiter"])
-_UNTYPED_NEGATIONS = frozenset(("old", "short"))
-_COMMON_VALUES = frozenset(
-    words(
-        "small large young old white black red blue green brown yellow open closed happy sad "
-        "male female tall short long narrow wide clean dirty round rectangular full empty dry "
-        "wet sitting standing walking"
-    )
-)
 
 
 class Referrer:
@@ -187,7 +181,7 @@ class Referrer:
         persons = self.view.select("person")
         if self.strict and (len(persons) != 1 or place not in persons):
             return None
-        word = "she" if name in _FEMALE else "he" if name in _MALE else None
+        word = "she" if name in FEMALE else "he" if name in MALE else None
         if word is None:
             return None
         identity = self.view.ids[place]
@@ -282,7 +276,7 @@ class Referrer:
                 and other not in self.view.attributes[place]
             ]
             if len(pool) == 1:
-                others = [word for word in others if word in _COMMON_VALUES] or others[:3]
+                others = [word for word in others if word in COMMON_VALUES] or others[:3]
             if not others:
                 return None
             rivals = tuple(others)
@@ -290,7 +284,7 @@ class Referrer:
             return None
         other = rng.choice(rivals)
         verb = "are" if is_plural(noun) else "is"
-        operation = "filter" if other in _UNTYPED_NEGATIONS else filter_step(attribute_type, "")[0]
+        operation = "filter" if other in UNTYPED_NEGATIONS else filter_step(attribute_type, "")[0]
         word = other
         synonyms = self.lexicon.adjective_synonyms(other)
         if synonyms and rng.random() < 0.3:

@@ -53,16 +53,9 @@ def ask_subject(bench: Bench) -> Draft | None:
     name = view.names[place]
     person = bench.lexicon.is_person(name)
     categories = bench.lexicon.askable(name)
-    if by_category:
-        if not categories or person:
-            return None
-        category = rng.choice(categories)
-    elif person:
-        category = "person" if rng.random() < 0.9 else "_"
-    elif bench.lexicon.is_animal(name) and rng.random() < 0.5:
-        category = "animal"
-    else:
-        category = "_"
+    if by_category and (not categories or person):
+        return None
+    category = rng.choice(categories) if by_category else _subject_noun(bench, name)
     places = frozenset((other,))
     if bench.strict and (
         name == view.names[other]
@@ -101,6 +94,26 @@ def ask_subject(bench: Bench) -> Draft | None:
         scope=("name", category) if category != "_" else ("subject", view.names[other], predicate),
         pattern=bench.used,
     )  # fmt: skip
+
+
+def _subject_noun(bench: Bench, name: str) -> str:
+    """What "who" or "what" ranges over for a subject."""
+    if bench.lexicon.is_person(name):
+        return "person" if bench.rng.random() < 0.9 else "_"
+    return "animal" if bench.lexicon.is_animal(name) and bench.rng.random() < 0.5 else "_"
+
+
+def _object_noun(bench: Bench, name: str, predicate: str) -> str:
+    """What "who", "what" or "where" ranges over for an object."""
+    if bench.lexicon.is_person(name):
+        return "person"
+    if (
+        _asked_where(bench, predicate)
+        and bench.rng.random() < 0.6
+        and ("place" in bench.lexicon.categories(name) or not bench.strict)
+    ):
+        return "place"
+    return "animal" if bench.lexicon.is_animal(name) and bench.rng.random() < 0.3 else "_"
 
 
 def _word_subject(
@@ -161,20 +174,7 @@ def ask_object(bench: Bench) -> Draft | None:
     person = bench.lexicon.is_person(name)
     categories = bench.lexicon.askable(name)
     by_category = bool(categories) and not person and rng.random() < 0.3
-    if by_category:
-        category = rng.choice(categories)
-    elif person:
-        category = "person"
-    elif (
-        _asked_where(bench, predicate)
-        and rng.random() < 0.6
-        and ("place" in bench.lexicon.categories(name) or not bench.strict)
-    ):
-        category = "place"
-    elif bench.lexicon.is_animal(name) and rng.random() < 0.3:
-        category = "animal"
-    else:
-        category = "_"
+    category = rng.choice(categories) if by_category else _object_noun(bench, name, predicate)
     places = frozenset((subject,))
     if bench.strict and (
         name == view.names[subject]

@@ -255,15 +255,7 @@ def verify_two(bench: Bench) -> Draft | None:
         return None
     kind, value = rng.choice(found)
     yes = rng.random() < 0.6
-    others = [
-        item
-        for item in range(len(view.ids))
-        if item != place
-        and (
-            ((value in view.attributes[item]) == yes and len(view.typed[item].get(kind, ())) == 1)
-            or not bench.strict
-        )
-    ]
+    others = _comparable(bench, place, kind, value, yes)
     if not others:
         return None
     other = rng.choice(others)
@@ -289,15 +281,6 @@ def verify_two(bench: Bench) -> Draft | None:
     half = len(first.steps)
     steps.append(("and", "", (half, len(steps) - 1)))
     names = sorted((view.names[place], view.names[other]))
-    shown = bench.lexicon.adjective(value, kind)
-    if yes:
-        full = f"Yes, both {bench.full_name(place)} and {bench.full_name(other)} are {shown}."
-    else:
-        true = (view.typed[other].get(kind) or (value,))[0]
-        full = (
-            f"No, {bench.full_name(place)} {bench.verb(place)} {shown} and "
-            f"{bench.full_name(other)} {bench.verb(other)} {bench.lexicon.adjective(true, kind)}."
-        )
     facts: set[Fact] = {("value", view.ids[place], kind, value)}
     for item in view.typed[other].get(kind, ()):
         facts.add(("value", view.ids[other], kind, item))
@@ -305,7 +288,7 @@ def verify_two(bench: Bench) -> Draft | None:
         question=bench.word(family, slots),
         steps=steps,
         answer="yes" if yes else "no",
-        full_answer=full,
+        full_answer=_two_full(bench, (place, other), kind, value, yes),
         structural="logical",
         semantic="obj",
         detailed="verifyAttrAnd" if yes else "verifyAttrAndC",
@@ -317,3 +300,27 @@ def verify_two(bench: Bench) -> Draft | None:
         scope=("fixed",),
         pattern=bench.used,
     )
+
+
+def _comparable(bench: Bench, place: int, kind: str, value: str, yes: bool) -> list[int]:
+    """Other objects with one value of the type, which is or is not the same."""
+    view = bench.view
+    others = [item for item in range(len(view.ids)) if item != place]
+    if not bench.strict:
+        return others
+    return [
+        item
+        for item in others
+        if (value in view.attributes[item]) == yes and len(view.typed[item].get(kind, ())) == 1
+    ]
+
+
+def _two_full(bench: Bench, places: tuple[int, int], kind: str, value: str, yes: bool) -> str:
+    """The full answer of `verify_two`."""
+    one, other = (bench.full_name(place) for place in places)
+    shown = bench.lexicon.adjective(value, kind)
+    if yes:
+        return f"Yes, both {one} and {other} are {shown}."
+    true = (bench.view.typed[places[1]].get(kind) or (value,))[0]
+    far = f"{other} {bench.verb(places[1])} {bench.lexicon.adjective(true, kind)}"
+    return f"No, {one} {bench.verb(places[0])} {shown} and {far}."

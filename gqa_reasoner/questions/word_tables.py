@@ -9,7 +9,10 @@ __all__ = [
     "ASKABLE_CATEGORIES",
     "BACKDROPS",
     "CLOSED_TYPES",
+    "COMMON_VALUES",
     "COUNTED",
+    "FEMALE",
+    "MALE",
     "MATERIAL_ADJECTIVES",
     "NEAR",
     "NEVER_BEFORE_NOUN",
@@ -23,6 +26,7 @@ __all__ = [
     "TYPE_NOUNS",
     "TYPE_QUESTIONS",
     "UNTYPED_IN_GQA",
+    "UNTYPED_NEGATIONS",
 ]
 
 ASKABLE_CATEGORIES = (
@@ -237,3 +241,13 @@ ADJECTIVE_SYNONYMS = {
 }
 NEVER_BEFORE_NOUN = frozenset(("on", "off", "looking down", "looking up", "having meeting"))
 POSITIONS = {"left": "hposition", "right": "hposition", "top": "vposition", "bottom": "vposition"}
+FEMALE = frozenset(["woman", "girl", "lady", "mother", "mom", "bride", "waitress"])
+MALE = frozenset(["man", "boy", "guy", "gentleman", "father", "dad", "groom", "waiter"])
+UNTYPED_NEGATIONS = frozenset(("old", "short"))
+COMMON_VALUES = frozenset(
+    words(
+        "small large young old white black red blue green brown yellow open closed happy sad "
+        "male female tall short long narrow wide clean dirty round rectangular full empty dry "
+        "wet sitting standing walking"
+    )
+)
