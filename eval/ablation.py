@@ -6,8 +6,9 @@ run yet, keeps its predictions and its cost, and leaves everything in one folder
     runs/<hash>.json               configuration, input hashes, cost, hash of the predictions
     runs/<hash>.predictions.json.gz
 
-The hash covers the configuration, the settings and the content of the question file, so a changed
-setting is a new run and an interrupted grid goes on where it stopped.
+The hash covers the configuration, the settings, and the content of the question file, of the files
+that the settings name and of the weights (`*.safetensors`) in the folders that they name. So a
+changed setting or checkpoint is a new run, and an interrupted grid goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def run_ablation(
     common = {"questions": file_digest(config.questions), "runner": config.runner or ""}
     done, failures = [], []
     for configuration in configurations(config):
-        inputs = common | _made_elsewhere(config, configuration)
+        inputs = common | _made_elsewhere(config, configuration) | _named_files(configuration)
         digest = _digest(configuration, inputs)
         found = _read_run(folder, digest, configuration)
         state = "kept"
@@ -255,6 +256,23 @@ def _made_elsewhere(config: AblationConfig, configuration: Configuration) -> dic
     return {"predictions": file_digest(path) if path.is_file() else "absent"}
 
 
+def _named_files(configuration: Configuration) -> dict[str, str]:
+    """Hashes of the files, and of the weights in the folders, that the settings name."""
+    found = {}
+    for name, value in sorted(configuration.settings.items()):
+        if not isinstance(value, str) or not value:
+            continue
+        path = _filled(value, configuration) if "{" in value else Path(value)
+        if path.is_file():
+            found[f"settings.{name}"] = file_digest(path)
+        elif path.is_dir():
+            digest = hashlib.sha256()
+            for file in sorted(path.rglob("*.safetensors")):
+                digest.update(f"{file.relative_to(path)} {file_digest(file)}\n".encode())
+                found[f"settings.{name}"] = digest.hexdigest()
+    return found
+
+
 def _filled(pattern: str, configuration: Configuration) -> Path:
     try:
         return Path(
@@ -265,7 +283,7 @@ def _filled(pattern: str, configuration: Configuration) -> Path:
             )
         )
     except (KeyError, IndexError, ValueError) as error:
-        raise InputError(f"predictions: {pattern!r} names an unknown field ({error})") from error
+        raise InputError(f"path: {pattern!r} names an unknown field ({error})") from error
 
 
 def _write_run(

@@ -104,6 +104,20 @@ def test_changed_settings_questions_or_predictions_are_run_anew(tmp_path: Path) 
     assert len(calls) == 1
 
 
+def test_changed_weights_are_run_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "seed0" / "reasoner"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"one")
+    settings = {"weights": str(tmp_path / "seed{seed}"), "k": 3}
+    config = make_config(tmp_path, sources=["none"], controls=[], seeds=[0], settings=settings)
+    (first,), _ = run_ablation(config, answers)
+    assert first.record["inputs"]["settings.weights"]
+    (same,), _ = run_ablation(config, answers)
+    (folder / "model.safetensors").write_bytes(b"two")
+    (second,), _ = run_ablation(config, answers)
+    assert first.digest == same.digest != second.digest
+
+
 def test_a_failed_run_is_listed_and_the_others_go_on(tmp_path: Path) -> None:
     config = make_config(tmp_path, controls=[])
 
