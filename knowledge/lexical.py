@@ -9,6 +9,7 @@ frequencies are 0 or 1 here).
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class LexicalScorer:
         self._texts = memoryview(sections["lemma_texts"].data)
         self._text_ends = sections["lemma_offsets"]
         self._mean_length = max(len(self._lemmas) / max(store.concept_count, 1), 1.0)
-        self._table = np.zeros(len(self._counts) + 1, dtype=np.float32)
+        self._tables = threading.local()
         self._numbers: dict[str, int | None] = {}
         self._lemmatizer = Lemmatizer.default()
         self._cues = [_cue_lemmas(name, self._lemmatizer) for name in store.relations]
@@ -147,7 +148,10 @@ class LexicalScorer:
 
     def score(self, query: QueryLemmas, rows: LemmaRows) -> np.ndarray:
         """How well each of M concepts matches a question: (M,) float32, 0 for no shared lemma."""
-        table = self._table
+        table = getattr(self._tables, "weights", None)
+        if table is None:
+            table = np.zeros(len(self._counts) + 1, dtype=np.float32)
+            self._tables.weights = table
         table[query.numbers] = query.weights
         values = table[rows.lemmas]
         table[query.numbers] = 0.0

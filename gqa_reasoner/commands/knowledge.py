@@ -34,8 +34,14 @@ def _add_build(actions: Any) -> None:
     build = actions.add_parser(
         "build", help="build a store from ConceptNet dumps, conceptnet-lite databases or TSV"
     )
-    build.add_argument("sources", nargs="+", type=Path, metavar="SOURCE")
-    build.add_argument("--output", type=Path, required=True, metavar="STORE")
+    build.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="without --output the last one is STORE",
+    )
+    build.add_argument("--output", "-o", type=Path, metavar="STORE", help="file to write")
     build.add_argument(
         "--format", choices=("dump", "lite", "tsv"), help="default: look at the file"
     )
@@ -106,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
+    from detectors.errors import InputError
     from knowledge.build import build_store, read_vocabulary
     from knowledge.conceptnet import ReadFilter
     from knowledge.concepts import normalize_relation
@@ -123,9 +130,14 @@ def _build(arguments: argparse.Namespace) -> int:
         senses=arguments.senses,
         language=languages[0] if languages and languages != ["all"] else "en",
     )
+    sources, output = arguments.sources, arguments.output
+    if output is None:
+        *sources, output = sources
+        if not sources:
+            raise InputError("build: expected SOURCE and STORE, or --output STORE")
     report = build_store(
-        arguments.sources,
-        arguments.output,
+        sources,
+        output,
         source_format=arguments.format,
         columns=tuple(name for name in arguments.columns.split(",") if name),
         keep=keep,
@@ -133,7 +145,7 @@ def _build(arguments: argparse.Namespace) -> int:
         run_length=arguments.run_length,
         progress=True,
     )
-    record = {"output": str(arguments.output), **report.to_json()}
+    record = {"output": str(output), **report.to_json()}
     if arguments.json:
         print(json.dumps(record, ensure_ascii=False))
     else:

@@ -66,6 +66,10 @@ def test_a_store_is_built_and_its_edges_are_printed(
     assert json.loads(capsys.readouterr().out) == [
         {"start": "hot_dog", "relation": "IsA", "end": "food", "weight": 2.0}
     ]
+    again = files / "again.triples"
+    assert main(["knowledge", "build", str(files / "d.csv"), str(again)]) == 0
+    assert again.read_bytes() == store.read_bytes()
+    capsys.readouterr()
     assert main(["knowledge", "edges", str(store), "unicorn", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert main(["knowledge", "paths", "default", "apple", "orange", "--json"]) == 0
@@ -105,6 +109,7 @@ def test_an_ontology_is_built_and_shown(files: Path, capsys: pytest.CaptureFixtu
         ["knowledge", "edges", "{0}/absent.triples", "dog"],
         ["knowledge", "edges", "{0}/g.json", "dog"],
         ["knowledge", "build", "{0}/absent.csv", "--output", "{0}/x"],
+        ["knowledge", "build", "{0}/d.csv"],
         ["knowledge", "build", "{0}/d.csv", "--output", "{0}/x", "--strict"],
         ["knowledge", "build", "{0}/d.csv", "--output", "{0}/x", "--min-weight", "99"],
         [

@@ -116,6 +116,17 @@ def test_the_batch_is_the_same_as_one_by_one(expander: Expander) -> None:
     assert expander.expand_batch(pairs) == [expander.expand(*pair) for pair in pairs]
 
 
+def test_threads_do_not_disturb_each_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    expander = Expander(TripleStore.default(), Ontology.default())
+    questions = ["Which object can be eaten?", "What is used for sitting?", "Which can bark?"] * 40
+    expected = [expander.expand(scene(), question) for question in questions[:3]] * 40
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda question: expander.expand(scene(), question), questions))
+    assert found == expected
+
+
 def test_a_scene_without_objects_or_with_unknown_names_gives_no_triples(
     expander: Expander,
 ) -> None:
