@@ -20,7 +20,7 @@ import numpy as np
 
 from detectors.errors import InputError
 
-__all__ = ["StoreFile", "write_store"]
+__all__ = ["StoreFile", "is_store", "write_store"]
 
 MAGIC = b"GQATRPL\n"
 VERSION = 1
@@ -58,6 +58,12 @@ def write_store(
     output.write(text)
     output.seek(0)
     output.write(_HEADER.pack(MAGIC, VERSION, zlib.crc32(text), place, len(text)))
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file begins as a triple store does."""
+    with path.open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
 
 
 class StoreFile:

@@ -115,6 +115,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from detectors.errors import InputError
     from knowledge.build import build_store, read_vocabulary
     from knowledge.conceptnet import ReadFilter
+    from knowledge.store_format import is_store
     from knowledge.concepts import normalize_relation
 
     relations = [
@@ -135,6 +136,8 @@ def _build(arguments: argparse.Namespace) -> int:
         *sources, output = sources
         if not sources:
             raise InputError("build: expected SOURCE and STORE, or --output STORE")
+        if output.exists() and not is_store(output):
+            raise InputError(f"{output}: exists and is no triple store; name it by --output STORE")
     report = build_store(
         sources,
         output,

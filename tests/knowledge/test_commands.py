@@ -110,6 +110,7 @@ def test_an_ontology_is_built_and_shown(files: Path, capsys: pytest.CaptureFixtu
         ["knowledge", "edges", "{0}/g.json", "dog"],
         ["knowledge", "build", "{0}/absent.csv", "--output", "{0}/x"],
         ["knowledge", "build", "{0}/d.csv"],
+        ["knowledge", "build", "{0}/d.csv", "{0}/g.json"],
         ["knowledge", "build", "{0}/d.csv", "--output", "{0}/x", "--strict"],
         ["knowledge", "build", "{0}/d.csv", "--output", "{0}/x", "--min-weight", "99"],
         [
