@@ -115,8 +115,8 @@ def _build(arguments: argparse.Namespace) -> int:
     from detectors.errors import InputError
     from knowledge.build import build_store, read_vocabulary
     from knowledge.conceptnet import ReadFilter
-    from knowledge.store_format import is_store
     from knowledge.concepts import normalize_relation
+    from knowledge.store_format import is_store
 
     relations = [
         normalize_relation(name) for name in arguments.relations.split(",") if name.strip()
