@@ -32,7 +32,7 @@ class OnnxDetector:
     Args:
         path: the `.onnx` file.
         class_names: names of the classes in the model's order; COCO's 80 by default.
-        threshold: boxes below this score are dropped.
+        threshold: boxes below this score are dropped; low, for soft execution weighs them all.
         iou: overlap above which the weaker box of one class is dropped.
         threads: processor threads for the runtime; 0 lets it choose.
 
@@ -47,7 +47,7 @@ class OnnxDetector:
         path: str | Path,
         *,
         class_names: Sequence[str] = COCO_CLASSES,
-        threshold: float = 0.25,
+        threshold: float = 0.1,
         iou: float = 0.45,
         threads: int = 0,
     ) -> None:
