@@ -11,8 +11,8 @@ from detectors.protocol import Detector
 __all__ = ["DETECTOR_SPECS", "create_detector"]
 
 DETECTOR_SPECS = (
-    "default (or default:DIR), onnx:PATH, oracle:FILE, photo (a COCO detector of transformers) "
-    "or hf:NAME"
+    "default (or default:DIR), onnx:PATH, oracle:FILE, photo (a COCO detector of transformers), "
+    "hf:NAME, lxmert:DIR (Visual Genome Faster R-CNN) or rcnn:FILE (detectron2's or torchvision's)"
 )
 
 
@@ -21,7 +21,7 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
 
     Args:
         spec: `default` for the shipped weights or `default:DIR` for others of that kind;
-            `onnx:PATH`; `oracle:FILE`; `photo`; `hf:NAME`.
+            `onnx:PATH`; `oracle:FILE`; `photo`; `hf:NAME`; `lxmert:DIR`; `rcnn:FILE`.
         threshold: lowest score of an object; None leaves the detector's own.
 
     Raises:
@@ -37,7 +37,7 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
         from detectors.adapters.transformers_detection import PHOTO_DETECTOR, TransformersDetector
 
         return TransformersDetector(PHOTO_DETECTOR, **options)
-    if kind in ("onnx", "oracle", "hf") and not value:
+    if kind in ("onnx", "oracle", "hf", "lxmert", "rcnn") and not value:
         raise InputError(f"detector {spec!r}: expected something after '{kind}:'")
     if kind == "onnx":
         from detectors.adapters.onnx import OnnxDetector
@@ -51,4 +51,19 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
         from detectors.adapters.transformers_detection import TransformersDetector
 
         return TransformersDetector(value, **options)
+    if kind in ("lxmert", "rcnn"):
+        return _published(kind, value, threshold)
     raise InputError(f"detector {spec!r}: expected one of {DETECTOR_SPECS}")
+
+
+def _published(kind: str, value: str, threshold: float | None) -> Detector:
+    from dataclasses import replace
+
+    from detectors.pretrained import PretrainedDetector
+    from detectors.published import load_published
+
+    detector = PretrainedDetector.from_lxmert(value) if kind == "lxmert" else load_published(value)
+    if threshold is not None:
+        detector.model.config = replace(detector.config, score_threshold=threshold)
+        detector.minimum_score = threshold
+    return detector

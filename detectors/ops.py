@@ -22,6 +22,8 @@ __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
 
 Backend = Literal["auto", "torch"]
 _NMS_BLOCK = 512
+_EXACT_RANGE = 16_384.0
+"""Up to here float32 coordinates are exact to a thousandth of a pixel."""
 _NMS_COLUMNS = 1024
 """Overlaps are computed in tiles that stay in the processor's cache."""
 _DENSE_CELLS = 4000
@@ -124,9 +126,11 @@ def batched_nms(
     """
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
-    low, high = boxes.min(), boxes.max()
-    offsets = groups.to(boxes.dtype) * (high - low + 1)
-    return nms(boxes + offsets[:, None], scores, threshold, backend=backend)
+    step = float(boxes.max() - boxes.min()) + 1
+    if step * (float(groups.max()) + 1) > _EXACT_RANGE:
+        boxes = boxes.double()
+    offsets = groups.to(boxes.dtype) * step
+    return nms(boxes + offsets[:, None], scores.to(boxes.dtype), threshold, backend=backend)
 
 
 def roi_align(

@@ -35,10 +35,15 @@ class PretrainedDetector:
     Args:
         model: the network with weights; put into evaluation mode.
         attribute_threshold: least probability of an attribute that a scene's object lists.
+        minimum_score: objects at or below it are left out of scenes, whatever the variant's own
+            selection says (bottom-up attention keeps its 36 regions at any score).
     """
 
-    def __init__(self, model: RCNN, *, attribute_threshold: float = 0.3) -> None:
+    def __init__(
+        self, model: RCNN, *, attribute_threshold: float = 0.3, minimum_score: float = 0.0
+    ) -> None:
         self.model = model.eval()
+        self.minimum_score = minimum_score
         self.config: RCNNConfig = model.config
         self.attribute_threshold = attribute_threshold
         self.vocabulary = SceneVocabulary(self.config.classes, self.config.attributes)
@@ -130,7 +135,7 @@ class PretrainedDetector:
         limit = [picture.width, picture.height, picture.width, picture.height]
         boxes = np.clip(selected.boxes.numpy() * scale, 0, np.array(limit, dtype=np.float32))
         whole = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        rows = np.flatnonzero(whole)
+        rows = np.flatnonzero(whole & (selected.scores.numpy() > self.minimum_score))
         attributes = None if selected.attributes is None else selected.attributes.numpy()[rows]
         objects = []
         for place, row in enumerate(rows.tolist()):

@@ -74,7 +74,7 @@ def test_threshold_is_respected_and_the_factory_loads_a_folder(folder: Path) -> 
     assert detector.detect([picture(96, 64)])[0].objects == []
 
 
-@pytest.mark.parametrize("spec", ["nothing", "onnx:", "oracle:", "hf:"])
+@pytest.mark.parametrize("spec", ["nothing", "onnx:", "oracle:", "hf:", "rcnn:", "lxmert:"])
 def test_unknown_detectors_are_refused_in_one_line(spec: str) -> None:
     with pytest.raises(InputError, match="detector"):
         create_detector(spec)

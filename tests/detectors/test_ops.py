@@ -59,6 +59,14 @@ def test_batched_nms_keeps_groups_apart() -> None:
     assert kept.tolist() == expected
 
 
+def test_batched_nms_stays_exact_with_many_groups() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 3.4, 10, 13.4], [0, 3.3, 10, 13.3]])
+    scores = torch.tensor([0.9, 0.8, 0.7])
+    for group in (0, 5_000_000):
+        groups = torch.full((3,), group)
+        assert batched_nms(boxes, scores, groups, 0.4963).tolist() == [0, 1]
+
+
 def test_empty_input_gives_empty_output() -> None:
     none = torch.zeros(0, 4)
     assert nms(none, torch.zeros(0), 0.5).shape == (0,)
