@@ -154,6 +154,8 @@ def run(arguments: argparse.Namespace) -> int:
             penalty=arguments.penalty,
             background=background,
         )
+        programs = report.pop("programs")
+        (arguments.output / "parsed.json").write_text(json.dumps(programs) + "\n")
         (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
         print(format_table(report))
         return 0

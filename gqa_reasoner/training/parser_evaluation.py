@@ -128,6 +128,7 @@ def cross_validate(
 
     places = [fold_of(record.image_id, folds) for record in records]
     tally = Tally()
+    programs: dict[str, Any] = {}
     for fold in range(folds):
         learning = [e for e, place in zip(examples, places, strict=True) if place != fold]
         texts = {example.question for example in learning}
@@ -146,8 +147,17 @@ def cross_validate(
             if place == fold:
                 result = parser.parse(record.question)
                 tally.add(record, example, result, record.question in texts)
+                if result.programs:
+                    best = result.programs[0]
+                    semantic = best.program.to_semantic()
+                    programs[record.id] = {"semantic": semantic, "score": best.score}
         print(f"fold {fold + 1}/{folds}: {tally.rows()['all']}", file=sys.stderr)
-    return {"folds": folds, "rows": tally.rows(), "failures": tally.failures}
+    return {
+        "folds": folds,
+        "rows": tally.rows(),
+        "failures": tally.failures,
+        "programs": programs,
+    }
 
 
 def format_table(report: dict[str, Any], detailed: bool = False) -> str:
