@@ -31,6 +31,13 @@ class Base(NamedTuple):
     features: Features
 
 
+class _Adjectives(NamedTuple):
+    end: int
+    filters: Chain
+    score: float
+    features: Features
+
+
 def filter_step(attribute: tuple[str, str], negated: bool = False) -> tuple[str, str]:
     """The filter step of (type, value): `filter color: red`, `filter: not(open)`."""
     kind, value = attribute
@@ -74,29 +81,32 @@ class BaseChart(SmallPhraseChart):
                 if self.word(end) in words.UNIT_NOUNS:
                     yield end + 1, item
 
-    def _adjectives(self, start: int, limit: int = 3) -> list[tuple[int, Chain, float, Features]]:
-        """Sequences of at most `limit` adjectives before a name: (end, filters, score, …)."""
-        found: list[tuple[int, Chain, float, Features]] = [(start, (), 0.0, ())]
-        if limit == 0:
-            return found
-        for end, item in self.attributes(start):
+    def _adjectives(self, start: int, limit: int = 3) -> list[_Adjectives]:
+        """Sequences of at most `limit` adjectives before a name, the best few for each end."""
+        key = ("adjectives", start, limit)
+        if key in self._memo:
+            return self._memo[key]
+        found = [_Adjectives(start, (), 0.0, ())]
+        for end, item in self.attributes(start) if limit else ():
             step = filter_step(item.value)
             rest = end + (self.word(end) in ("and", ","))
-            for stop, more, score, features in self._adjectives(rest, limit - 1):
-                if rest > end and stop == rest:
+            joined = self.item(None, (("adjectives:and", 1.0),) if rest > end else ())
+            for more in self._adjectives(rest, limit - 1):
+                if rest > end and more.end == rest:
                     continue
-                joined = self.item(None, (("adjectives:and", 1.0),) if rest > end else ())
                 found.append(
-                    (
-                        stop,
-                        (step, *more),
-                        item.score + score + joined.score,
-                        item.features + features + joined.features,
+                    _Adjectives(
+                        more.end,
+                        (step, *more.filters),
+                        item.score + more.score + joined.score,
+                        item.features + more.features + joined.features,
                     )
                 )
             if rest > end:
-                found.append((end, (step,), item.score, item.features))
-        return found
+                found.append(_Adjectives(end, (step,), item.score, item.features))
+        count = 4 * _READINGS if self.aligning else _READINGS + 1
+        self._memo[key] = best_readings(found, lambda one: (one.end, one.filters), count)
+        return self._memo[key]
 
     def bases(self, start: int, context: str) -> list[Base]:
         """Determiner, adjectives and name, no modifiers after it; best five for each end."""
@@ -108,19 +118,12 @@ class BaseChart(SmallPhraseChart):
             readings.append(Base(end, item.value, (), item.score, item.features))
         for begin, determiner in self._determiner(start):
             lead = self.item(None, ((f"determiner:{determiner}:{context}", 1.0),))
-            for middle, filters, score, features in self._adjectives(begin):
-                for end, noun in self.nouns(middle, context):
-                    pair = self._agreement(filters, noun.value)
-                    total = lead.score + score + noun.score + pair.score
-                    readings.append(
-                        Base(
-                            end,
-                            noun.value,
-                            filters,
-                            total,
-                            lead.features + features + noun.features + pair.features,
-                        )
-                    )
+            for before in self._adjectives(begin):
+                for end, noun in self.nouns(before.end, context):
+                    pair = self._agreement(before.filters, noun.value)
+                    total = lead.score + before.score + noun.score + pair.score
+                    features = lead.features + before.features + noun.features + pair.features
+                    readings.append(Base(end, noun.value, before.filters, total, features))
         self._memo[key] = best_readings(readings, lambda base: (base.end, base.name, base.filters))
         return self._memo[key]
 

@@ -59,6 +59,7 @@ class Chart:
         self.vocabulary = vocabulary
         self.hints = {kind: tuple(values) for kind, values in (hints or {}).items()}
         self.aligning = hints is not None
+        self.work = 0
         self._memo: dict[tuple[Any, ...], Any] = {}
 
     def item(self, value: Any, features: Features) -> Item:

@@ -31,6 +31,13 @@ def count_filtered(values: Sequence[Any]) -> Outcome:
     yield on_last((*phrase.chain, *filters), _COUNT), ()
 
 
+def count_owned(values: Sequence[Any]) -> Outcome:
+    """`How many wheels does the car have`: counted things, owner."""
+    counted, owner = values
+    relate = ("relate", f"{counted.name},of,s")
+    yield on_last(owner.chain, relate, *counted.filters, _COUNT), ()
+
+
 COUNT_FORMS: list[tuple[str, str, Builder]] = [
     ("count", "how many <npx> BE there <img>", count_of),
     ("count", "how many <npx> do|can you see <img>", count_of),
@@ -40,6 +47,8 @@ COUNT_FORMS: list[tuple[str, str, Builder]] = [
     ("count", "how many <npx> DO the|this IMAGE show|contain|have", count_of),
     ("count", "what BE the number of <npx> <img>", count_of),
     ("count", "how many <npx>", count_of),
+    ("count", "how many <npx> can be seen <img>", count_of),
+    ("count-has", "how many <npx> DO <np> have", count_owned),
     ("count-is", "how many of? DET? <npx> BE|LOOK <pred> <img>", count_filtered),
     ("count-is", "how many <npx> BE there that BE|LOOK <pred>", count_filtered),
     ("count-rel", "how many of? DET? <npx> BE? <rel> <np>", count_related),

@@ -220,6 +220,7 @@ _EXIST_FORMS: list[Form] = [
     ("exist", "do you think there BE <npx> <img>", c.exist),
     ("exist-two", "does the|this IMAGE contain|show|have <pair>", c.exist_two),
     ("exist", "does the|this IMAGE contain|show|have <npx>", c.exist),
+    ("exist-visible", "BE <npx> visible|shown|present|pictured <img>", c.exist),
     ("this-is", "BE this|that|it|these|those <npx> <img>", c.exist),
     ("exist-two", "BE there <pair> <img>", c.exist_two),
     ("exist-two", "do|can you see <pair> <img>", c.exist_two),

@@ -18,6 +18,8 @@ __all__ = ["Chain", "Phrase", "PhraseChart", "filter_step"]
 
 Match = tuple[int, Any, float, Features]
 Slot = Callable[["PhraseChart", int], Iterator[Match]]
+_MOST_WORK = 20_000
+"""Phrases tried for one question at most; GQA's questions need a few hundred."""
 _OWNERS = {"his": "he", "her": "she", "their": "they", "its": "it"}
 
 
@@ -114,7 +116,8 @@ class PhraseChart(BaseChart):
             chain = (*inner, ("relate", f"{base.name},{predicate},{direction}"), *filters)
         phrase = Phrase(chain, base.name, filters, depth == 0)
         yield end, Item(score, phrase, features)
-        if depth >= 3:
+        self.work += 1
+        if depth >= 3 or self.work > _MOST_WORK:
             return
         for modifier in self.modifiers(end):
             if modifier.relation is not None and relation is not None:

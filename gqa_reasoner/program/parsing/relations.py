@@ -105,7 +105,7 @@ class RelationChart(Chart):
 def _verb_shape(verb: str, base: bool, known: bool) -> str | None:
     if verb.endswith("ing") and len(verb) > 4:
         return "ing"
-    if verb.endswith("ed") or verb in _IRREGULAR_PARTICIPLES:
+    if (verb.endswith("ed") and len(verb) > 3) or verb in _IRREGULAR_PARTICIPLES:
         return "participle"
     if base:
         return "base" if known else "base?"

@@ -39,7 +39,9 @@ RELATIVE = frozenset(listed("that which who whom"))
 PRONOUNS = frozenset(listed("he she him her it they them this that these those you i we us me"))
 LOOK = frozenset(listed("look looks seem seems appear appears"))
 IMAGE_NOUNS = frozenset(listed("image picture photo photograph scene snapshot"))
-KIND_NOUNS = frozenset(listed("kind kinds type types sort sorts"))
+KIND_NOUNS = frozenset(
+    listed("kind kinds type types sort sorts breed breeds species style styles variety")
+)
 UNIT_NOUNS = frozenset(listed("piece pieces item items article articles"))
 INDEFINITE = {
     **dict.fromkeys(
