@@ -55,7 +55,7 @@ def build_store(
     columns: Sequence[str] = (),
     keep: ReadFilter | None = None,
     strict: bool = False,
-    run_length: int = 1_000_000,
+    run_length: int = 500_000,
     progress: bool = False,
 ) -> BuildReport:
     """Read triples from files and write one store.

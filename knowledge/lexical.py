@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ import numpy as np
 
 from knowledge.concepts import RELATIONS
 from knowledge.lemmas import STOP_WORDS, Lemmatizer, tokenize
-from knowledge.store import TripleStore
+from knowledge.store import TripleStore, scalars
+from knowledge.store_builder import concept_hash
 
 __all__ = ["LemmaRows", "LexicalScorer", "QueryLemmas"]
 
@@ -62,8 +64,7 @@ class LexicalScorer:
         self._lemmas = sections["concept_lemmas"]
         self._ends = sections["concept_lemma_offsets"]
         self._counts = sections["lemma_counts"]
-        self._texts = memoryview(sections["lemma_texts"].data)
-        self._text_ends = sections["lemma_offsets"]
+        self._hashes = scalars(sections, "lemma_hashes", "Q")
         self._mean_length = max(len(self._lemmas) / max(store.concept_count, 1), 1.0)
         self._tables = threading.local()
         self._numbers: dict[str, int | None] = {}
@@ -76,25 +77,18 @@ class LexicalScorer:
         return self._lemmatizer.lemmas(text)
 
     def lemma_number(self, lemma: str) -> int | None:
-        """The number of a lemma by binary search."""
+        """The number of a lemma of the store, None if no concept has it."""
         if lemma not in self._numbers:
             if len(self._numbers) >= _MEMO_LIMIT:
                 self._numbers.clear()
             self._numbers[lemma] = self._search(lemma.encode("utf-8", "surrogatepass"))
         return self._numbers[lemma]
 
-    def _search(self, wanted: bytes) -> int | None:
-        low, high = 0, len(self._counts)
-        while low < high:
-            middle = (low + high) // 2
-            if self._lemma(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self._counts) and self._lemma(low) == wanted else None
-
-    def _lemma(self, number: int) -> bytes:
-        return bytes(self._texts[int(self._text_ends[number]) : int(self._text_ends[number + 1])])
+    def _search(self, lemma: bytes) -> int | None:
+        """A lemma's number is the rank of its hash."""
+        key = concept_hash(lemma)
+        number = bisect_left(self._hashes, key)
+        return number if number < len(self._hashes) and self._hashes[number] == key else None
 
     def rows(self, concepts: np.ndarray) -> LemmaRows:
         """Gather the lemmas of concepts (M,), once per scene."""

@@ -77,7 +77,7 @@ class TripleStore:
         self.relation_numbers = sections["relation"]
         self.weights = sections["weight"]
         self.tail_index = sections["tail_index"]
-        view = functools.partial(_scalars, sections)
+        view = functools.partial(scalars, sections)
         self._texts = sections["concept_texts"].data.cast("B")
         self._text_ends = view("concept_offsets", "Q")
         self._hashes, self._hash_concepts = view("hashes", "Q"), view("hash_concepts", "I")
@@ -363,7 +363,7 @@ def _by_weight(triple: Triple) -> tuple[float, str, str, str]:
     return -weight, head, relation, tail
 
 
-def _scalars(sections: dict[str, np.ndarray], name: str, code: str) -> memoryview:
+def scalars(sections: dict[str, np.ndarray], name: str, code: str) -> memoryview:
     """A section as a memoryview, whose single items are read much faster than numpy's."""
     values = sections[name]
     if values.size == 0:

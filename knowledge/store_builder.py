@@ -29,6 +29,10 @@ __all__ = ["StoreBuilder", "concept_hash"]
 TRIPLE = np.dtype([("head", "<u4"), ("tail", "<u4"), ("relation", "<u2"), ("weight", "<f4")])
 INCOMING = np.dtype([("tail", "<u4"), ("weight", "<f4"), ("index", "<u4")])
 _SPOOL = 1 << 24
+_LEMMA_BLOCK = 1 << 18
+_LEMMA_MEMO = 100_000
+_LEMMA_TEXT = 200
+"""Characters of a concept that are read for its lemmas."""
 
 
 def concept_hash(text: bytes) -> int:
@@ -44,7 +48,7 @@ class StoreBuilder:
         run_length: triples kept in memory before they are spilled.
     """
 
-    def __init__(self, *, language: str = "en", run_length: int = 1_000_000) -> None:
+    def __init__(self, *, language: str = "en", run_length: int = 500_000) -> None:
         self._language = language
         self._run_length = run_length
         self._relations: dict[str, int] = {}
@@ -225,7 +229,10 @@ class StoreBuilder:
 
 
 class _ConceptWriter:
-    """Writes concepts in sorted order: texts, hash table, lemmas."""
+    """Writes concepts in sorted order: texts, look-up table, lemmas.
+
+    Lemmas are numbered by the order of their 64-bit hashes, so no table of their texts is kept.
+    """
 
     def __init__(self, sections: dict[str, tuple[IO[bytes], str]]) -> None:
         self.count = 0
@@ -234,9 +241,11 @@ class _ConceptWriter:
         self._ends = array("Q", [0])
         self._hashes = array("Q")
         self._lemmatizer = Lemmatizer.default()
-        self._lemma_numbers: dict[str, int] = {}
-        self._lemmas = array("I")
+        self._lemma_memo: dict[str, int] = {}
+        self._lemmas = array("Q")
         self._lemma_ends = array("Q", [0])
+        self._pool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115
+        self._lemma_hashes = np.empty(0, dtype="<u8")
 
     def add(self, text: bytes) -> None:
         """Append one concept."""
@@ -244,31 +253,45 @@ class _ConceptWriter:
         self._texts.write(text)
         self._ends.append(self._ends[-1] + len(text))
         self._hashes.append(concept_hash(text))
-        numbers = self._lemma_numbers
-        lemmas = self._lemmatizer.topics(text.decode()[:200])
-        for lemma in dict.fromkeys(lemmas):
-            self._lemmas.append(numbers.setdefault(lemma, len(numbers)))
-        self._lemma_ends.append(len(self._lemmas))
+        lemmas = dict.fromkeys(self._lemmatizer.topics(text.decode()[:_LEMMA_TEXT]))
+        self._lemmas.extend(map(self._lemma_hash, lemmas))
+        self._lemma_ends.append(self._lemma_ends[-1] + len(lemmas))
+        if len(self._lemmas) >= _LEMMA_BLOCK:
+            self._flush()
 
     def close(self) -> None:
         """Write the arrays."""
-        write = self._write
-        write("concept_offsets", np.frombuffer(self._ends, "<u8"))
+        self._flush()
+        self._write("concept_offsets", np.frombuffer(self._ends, "<u8"))
         hashes = np.frombuffer(self._hashes, "<u8")
         order = np.argsort(hashes, kind="stable")
-        write("hashes", hashes[order])
-        write("hash_concepts", order.astype("<u4"))
-        words = sorted(self._lemma_numbers)
-        rank = np.zeros(len(words) + 1, dtype="<u4")
-        for new, word in enumerate(words):
-            rank[self._lemma_numbers[word]] = new
-        lemmas = rank[np.frombuffer(self._lemmas, "<u4")]
-        write("concept_lemmas", lemmas)
-        write("concept_lemma_offsets", np.frombuffer(self._lemma_ends, "<u8"))
-        write("lemma_counts", np.bincount(lemmas, minlength=len(words)).astype("<u4"))
-        texts = [word.encode() for word in words]
-        write("lemma_texts", np.frombuffer(b"".join(texts), "|u1"))
-        write("lemma_offsets", _offsets(np.array([len(text) for text in texts], dtype=np.int64)))
+        self._write("hashes", hashes[order])
+        self._write("hash_concepts", order.astype("<u4"))
+        self._write("concept_lemma_offsets", np.frombuffer(self._lemma_ends, "<u8"))
+        self._write("lemma_hashes", self._lemma_hashes)
+        counts = np.zeros(len(self._lemma_hashes), dtype=np.int64)
+        lemmas = _section(self._sections, "concept_lemmas", "<u4")
+        self._pool.seek(0)
+        while block := self._pool.read(8 * _LEMMA_BLOCK):
+            numbers = np.searchsorted(self._lemma_hashes, np.frombuffer(block, "<u8"))
+            counts += np.bincount(numbers, minlength=len(counts))
+            lemmas.write(numbers.astype("<u4").tobytes())
+        self._pool.close()
+        self._write("lemma_counts", counts.astype("<u4"))
+
+    def _lemma_hash(self, lemma: str) -> int:
+        found = self._lemma_memo.get(lemma)
+        if found is None:
+            if len(self._lemma_memo) >= _LEMMA_MEMO:
+                self._lemma_memo.clear()
+            found = self._lemma_memo[lemma] = concept_hash(lemma.encode())
+        return found
+
+    def _flush(self) -> None:
+        block = np.frombuffer(self._lemmas, "<u8")
+        self._pool.write(block.tobytes())
+        self._lemma_hashes = np.union1d(self._lemma_hashes, block)
+        self._lemmas = array("Q")
 
     def _write(self, name: str, values: np.ndarray) -> None:
         _section(self._sections, name, values.dtype.str).write(values.tobytes())

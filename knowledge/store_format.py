@@ -23,7 +23,7 @@ from detectors.errors import InputError
 __all__ = ["StoreFile", "is_store", "write_store"]
 
 MAGIC = b"GQATRPL\n"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<8sIIQQ")
 _ALIGNMENT = 64
 _BLOCK = 1 << 22

@@ -62,7 +62,7 @@ def _add_build(actions: Any) -> None:
     build.add_argument(
         "--run-length",
         type=int,
-        default=1_000_000,
+        default=500_000,
         metavar="N",
         help="triples kept in memory at a time",
     )
