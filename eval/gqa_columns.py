@@ -6,7 +6,7 @@ Legend: N records of the batch, Q balanced ones among them, in file order.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -155,7 +155,7 @@ def extract(
         add_image(images.setdefault(image, len(images)))
         if outcome == RIGHT and entailed:
             if all(type(other) is str for other in entailed):
-                add_entailed(out, identifier, entailed, codes)
+                add_entailed(out, code, entailed, codes)
             else:
                 what = f"expected question ids as texts, got {shown(entailed)}"
                 out.problems.add(source, identifier, "entailed", what)
@@ -175,20 +175,18 @@ def _new_place(places: dict[Any, int], key: tuple[Any, ...], texts: tuple[Any, .
     return places.setdefault(key, len(places))
 
 
-def add_entailed(
-    out: Columns, identifier: str, entailed: Iterable[str], codes: Mapping[str, int]
-) -> None:
-    """Note the entailed ids of a rightly answered question, itself left out."""
-    count, add, find = 0, out.entailed.append, codes.get
-    for other in entailed:
-        if other != identifier:
-            code = find(other, -1)
-            add(code)
-            count += 1
-            if code < 0:
-                out.strangers.append(hash(other))
-    if count:
-        out.entailed_count.append(count)
+def add_entailed(out: Columns, own: int, entailed: Sequence[str], codes: Mapping[str, int]) -> None:
+    """Note the entailed ids of a rightly answered question with code `own`, itself left out."""
+    find = codes.get
+    found = [find(other, -1) for other in entailed]
+    if -1 in found:
+        pairs = zip(entailed, found, strict=True)
+        out.strangers.extend([hash(other) for other, code in pairs if code < 0])
+    if own in found:
+        found = [code for code in found if code != own]
+    if found:
+        out.entailed.extend(found)
+        out.entailed_count.append(len(found))
 
 
 def _explain(record: Any, source: str, identifier: str, problems: Problems) -> None:

@@ -89,5 +89,5 @@ def extract_quickly(piece: Piece, codes: Mapping[str, int], answers: list[str]) 
         add_cell(cells.setdefault(cell, len(cells)))
         add_image(images.setdefault(record.imageId, len(images)))
         if outcome == RIGHT and record.entailed:
-            add_entailed(out, identifier, record.entailed, codes)
+            add_entailed(out, code, record.entailed, codes)
     return out
