@@ -99,7 +99,7 @@ def ask_subject(bench: Bench) -> Draft | None:
 def _subject_noun(bench: Bench, name: str) -> str:
     """What "who" or "what" ranges over for a subject."""
     if bench.lexicon.is_person(name):
-        return "person" if bench.rng.random() < 0.9 else "_"
+        return "person" if bench.rng.random() < (0.9 if bench.strict else 0.8) else "_"
     return "animal" if bench.lexicon.is_animal(name) and bench.rng.random() < 0.5 else "_"
 
 
