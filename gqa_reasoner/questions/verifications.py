@@ -226,7 +226,7 @@ def verify_both(bench: Bench) -> Draft | None:
 def _speakable(item: tuple[str, str]) -> bool:
     """Whether an attribute is one word after "is" ("wooden"), not "made of glass"."""
     kind, value = item
-    if kind in ("pose", "activity", "sportActivity"):
+    if kind in ("pose", "activity", "sportActivity") or (not kind and value.endswith("ing")):
         return False
     return kind != "material" or value in ("wood", "metal")
 
