@@ -17,9 +17,9 @@ from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
 from gqa_reasoner.program.steps import Program
 from knowledge.ontology import Ontology
 
-__all__ = ["add_arguments", "name_evidence", "read_examples", "run", "train"]
+__all__ = ["add_arguments", "generated_examples", "name_evidence", "read_examples", "run", "train"]
 
-PENALTY = 0.1
+PENALTY = 0.3
 ROUNDS = 2
 """Rounds of alignment and fitting; later rounds align by the weights of the round before."""
 
@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="question files of the question engine; they count less, see --generated-weight",
     )
+    add("--generate", type=int, default=0, metavar="N", help="make N pairs by the question engine")
+    add("--seed", type=int, default=7, help="of the pairs that --generate makes")
     add("--generated-weight", type=float, default=0.3, metavar="W")
     add("--generated-limit", type=int, default=2000, metavar="N", help="pairs per file at most")
     add(
@@ -73,6 +75,24 @@ def read_examples(paths: Iterable[Path], weight: float = 1.0, limit: int | None 
             records.append(record)
             examples.append(Example(record.question, draft, weight, record.image_id))
     return records, examples
+
+
+def generated_examples(
+    count: int, seed: int, ontology: Ontology, weight: float = 1.0
+) -> list[Example]:
+    """Pairs of the question engine, knowledge questions among them."""
+    from gqa_reasoner.questions.synthetic import question_program_pairs
+    from knowledge.store import TripleStore
+
+    pairs = question_program_pairs(seed, count, ontology, store=TripleStore.default())
+    return [
+        Example(
+            question,
+            tuple((s.operation, s.argument, s.dependencies) for s in program.steps),
+            weight,
+        )
+        for question, program in pairs
+    ]
 
 
 def name_evidence(names: Iterable[str], vocabulary: OntologyVocabulary) -> list[Entry]:
@@ -140,6 +160,10 @@ def run(arguments: argparse.Namespace) -> int:
     background = []
     if arguments.names:
         background = name_evidence(arguments.names.read_text().splitlines(), vocabulary)
+    if arguments.generate:
+        generated += generated_examples(
+            arguments.generate, arguments.seed, ontology, arguments.generated_weight
+        )
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.folds:
         from gqa_reasoner.training.parser_evaluation import cross_validate, format_table

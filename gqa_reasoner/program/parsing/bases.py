@@ -22,13 +22,14 @@ _Reading = TypeVar("_Reading", bound=Any)
 
 
 class Base(NamedTuple):
-    """A name with the filters of its adjectives."""
+    """A name with the filters of its adjectives; `determiner` is `the`, `a` or `none`."""
 
     end: int
     name: str
     filters: Chain
     score: float
     features: Features
+    determiner: str
 
 
 class _Adjectives(NamedTuple):
@@ -115,7 +116,7 @@ class BaseChart(SmallPhraseChart):
             return self._memo[key]
         readings: list[Base] = []
         for end, item in self._pronouns(start, context):
-            readings.append(Base(end, item.value, (), item.score, item.features))
+            readings.append(Base(end, item.value, (), item.score, item.features, "the"))
         for begin, determiner in self._determiner(start):
             lead = self.item(None, ((f"determiner:{determiner}:{context}", 1.0),))
             for before in self._adjectives(begin):
@@ -123,7 +124,9 @@ class BaseChart(SmallPhraseChart):
                     pair = self._agreement(before.filters, noun.value)
                     total = lead.score + before.score + noun.score + pair.score
                     features = lead.features + before.features + noun.features + pair.features
-                    readings.append(Base(end, noun.value, before.filters, total, features))
+                    readings.append(
+                        Base(end, noun.value, before.filters, total, features, determiner)
+                    )
         self._memo[key] = best_readings(readings, lambda base: (base.end, base.name, base.filters))
         return self._memo[key]
 

@@ -77,6 +77,7 @@ def _relates(first: Phrase, predicate: str, second: Phrase) -> tuple[tuple[str, 
     return (
         (f"~~{predicate.partition(' ')[0]}|{first.name}", 1.0),
         (f"split:{first.bare:d}:{second.bare:d}:{form}", 1.0),
+        (f"verified:{second.determiner}", 1.0),
     )
 
 

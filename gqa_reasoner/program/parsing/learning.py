@@ -174,7 +174,7 @@ class Learner:
         penalty: pull of the weights towards their prior, see `fitting.fit`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, penalty: float = 0.1) -> None:
+    def __init__(self, vocabulary: Vocabulary, penalty: float = 0.3) -> None:
         self.vocabulary = vocabulary
         self.lexicon = Lexicon()
         self.weights: dict[str, float] = dict(_PRIOR)

@@ -31,6 +31,7 @@ class Phrase(NamedTuple):
     filters: Chain
     bare: bool
     """Whether it has no modifiers after the name and no relation."""
+    determiner: str = "the"
 
 
 class _Modifier(NamedTuple):
@@ -114,7 +115,7 @@ class PhraseChart(BaseChart):
         else:
             predicate, direction, inner = relation
             chain = (*inner, ("relate", f"{base.name},{predicate},{direction}"), *filters)
-        phrase = Phrase(chain, base.name, filters, depth == 0)
+        phrase = Phrase(chain, base.name, filters, depth == 0, base.determiner)
         yield end, Item(score, phrase, features)
         self.work += 1
         if depth >= 3 or self.work > _MOST_WORK:
@@ -232,10 +233,11 @@ class PhraseChart(BaseChart):
         for middle, predicate in self.relations(start, finite=kind == "that"):
             for end, items in self.phrases(middle).items():
                 for item in items:
+                    inner = self.item(None, ((f"inner:{item.value.determiner}", 1.0),))
                     yield self._modifier(
                         end,
                         f"subject {kind}",
-                        (predicate, item),
+                        (predicate, item, inner),
                         relation=(predicate.value, "s", item.value.chain),
                     )
 
