@@ -269,6 +269,10 @@ def _free_workers(questions: Path) -> int:
     size = sum(file.stat().st_size for file in files_of(Path(questions)))
     if size < PARALLEL_BYTES or "fork" not in multiprocessing.get_all_start_methods():
         return 0
+    try:
+        multiprocessing.get_context("fork").Semaphore()
+    except (ImportError, OSError):  # a system without shared semaphores
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     return min(cores, 4) if cores > 1 else 0
 

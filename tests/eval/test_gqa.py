@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.literal_gqa import literal_scores
+from eval import gqa_table
 from eval.errors import InputError
 from eval.gqa import BREAKDOWNS, FIGURES, score_gqa
 from eval.gqa_columns import count_steps
@@ -259,3 +260,24 @@ def test_a_folder_of_files_is_read_in_order(tmp_path: Path) -> None:
     scores = score_gqa(tmp_path, {"0": "yes", "1": "no", "2": "yes"})
     assert scores.table.ids() == ["0", "1", "2"]
     assert scores["accuracy"] == pytest.approx(200 / 3)
+
+
+def test_workers_are_used_only_for_large_files_on_several_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps(make()))
+    assert gqa_table._free_workers(path) == 0
+    monkeypatch.setattr(gqa_table, "PARALLEL_BYTES", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert gqa_table._free_workers(path) == 2
+    assert score_gqa(path, {"1": "yes"})["accuracy"] == 100
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
+    assert gqa_table._free_workers(path) == 0
+
+
+def test_an_invalid_piece_in_a_worker_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    path.write_text('{"1": {"answer": nope}}')
+    with pytest.raises(InputError, match=r"q\.json: first records: not valid JSON"):
+        read_table(path, Predictions({"1": "yes"}), workers=2)
