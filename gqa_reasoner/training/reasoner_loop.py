@@ -193,6 +193,8 @@ class ReasonerLoop:
     def _restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint.
 
+        The number of steps may differ: the learning rate then follows the new number.
+
         Raises:
             InputError: it belongs to a run with another configuration or seed.
         """
@@ -201,7 +203,7 @@ class ReasonerLoop:
         now = {"seed": self.seed, **asdict(self.config)}
         before = {"seed": state["seed"], **state["config"]}
         for key, value in now.items():
-            if before.get(key) != value:
+            if key != "steps" and before.get(key) != value:
                 raise InputError(
                     f"{self.output / CHECKPOINT}: {key}: the checkpoint has {before.get(key)!r}, "
                     f"this run has {value!r}; an exact resume needs the same"

@@ -47,9 +47,11 @@ def check(
     ours.eval()
     found, expected = list(run_ours()), list(run_theirs())
     assert len(found) == len(expected)
+    worst = 0.0
     for number, (first, second) in enumerate(zip(found, expected, strict=True)):
         assert first.shape == second.shape
-        assert relative(first, second) < tolerance, f"output {number}"
+        worst = max(worst, relative(first, second))
+        assert worst < tolerance, f"output {number}"
     for outputs in (found, expected):
         generator = torch.Generator().manual_seed(7)
         total = torch.zeros(())
@@ -63,11 +65,13 @@ def check(
     mine = dict(ours.named_parameters())
     # A key's bias moves all logits of a query alike: its true gradient is zero, its computed one
     # noise. So each gradient is compared on the scale of the largest of all.
-    largest = max(float(value.abs().max()) for value in wanted.values())
+    largest, worst_gradient = max(float(value.abs().max()) for value in wanted.values()), 0.0
     for name, value in wanted.items():
         scale = max(float(value.abs().max()), 1e-3 * largest)
         error = float((mine[name].grad - value).abs().max()) / scale
+        worst_gradient = max(worst_gradient, error)
         assert error < tolerance, f"gradient of {name}: {error}"
+    print(f"| {type(theirs).__name__} | {worst:.1e} | {worst_gradient:.1e} |")
     back = to_theirs(rules, ours.state_dict())
     for name, value in back.items():
         assert torch.equal(value, state[name]), name

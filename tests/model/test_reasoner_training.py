@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def test_same_seed_same_curve_and_a_resumed_run_repeats_it(data: Path, tmp_path:
 
 def test_a_resume_with_another_configuration_is_refused(data: Path, tmp_path: Path) -> None:
     run(data, tmp_path / "run", stop_after=4)
-    with pytest.raises(InputError, match="steps"):
-        run(data, tmp_path / "run", steps=9, resume=True)
+    with pytest.raises(InputError, match="batch_size"):
+        run(data, tmp_path / "run", config=replace(CONFIG, batch_size=5), resume=True)
     with pytest.raises(InputError, match="seed"):
         run(data, tmp_path / "run", seed=1)
 
@@ -110,8 +111,6 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
 
 
 def test_it_learns_this_little_world(data: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     config = replace(CONFIG, steps=150, learning_rate=5e-3, evaluate_every=150, log_every=50,
                      source_dropout=0.0, average_decay=0.9)  # fmt: skip
     run(data, tmp_path / "run", config=config)
