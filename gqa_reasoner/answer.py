@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from knowledge.context import Context
-
     from detectors.scene import Scene
     from gqa_reasoner.program.steps import Program
+    from knowledge.context import Context
 
 __all__ = ["Answer", "Candidate"]
 
