@@ -75,6 +75,7 @@ class Copier(nn.Module):
     def __init__(self, size: int, width: int = 128, layers: int = 2) -> None:
         super().__init__()
         self.embed = nn.Embedding(size, width, padding_idx=PAD)
+        nn.init.normal_(self.embed.weight, std=width**-0.5)
         self.place = nn.Embedding(80, width)
         self.core = nn.Transformer(
             width, 4, layers, layers, 4 * width, dropout=0.15, batch_first=True, norm_first=True
@@ -128,7 +129,8 @@ class Vocabulary:
         for word in words:
             if word not in self.ids and word not in beyond:
                 beyond.append(word)
-            copies.append(self.ids.get(word, len(self.words) + beyond.index(word) if beyond else 0))
+            known = self.ids.get(word)
+            copies.append(len(self.words) + beyond.index(word) if known is None else known)
         return [self.ids.get(word, UNKNOWN) for word in words], copies, beyond
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gqa_reasoner.program.parser import ProgramParser
+from gqa_reasoner.program.parsing.builders import Draft
 from gqa_reasoner.program.parsing.learning import Example, Learner
 from gqa_reasoner.program.parsing.lexicon import Entry
 from gqa_reasoner.program.parsing.morphology import singular
@@ -71,27 +72,32 @@ def read_examples(paths: Iterable[Path], weight: float = 1.0, limit: int | None 
                 continue
             taken += 1
             program = Program.from_semantic(record.semantic).without_object_ids()
-            draft = tuple((s.operation, s.argument, s.dependencies) for s in program.steps)
+            draft = _draft(program)
             records.append(record)
             examples.append(Example(record.question, draft, weight, record.image_id))
     return records, examples
 
 
+def _draft(program: Program) -> Draft:
+    return tuple((step.operation, step.argument, step.dependencies) for step in program.steps)
+
+
 def generated_examples(
-    count: int, seed: int, ontology: Ontology, weight: float = 1.0
+    count: int, seed: int, vocabulary: OntologyVocabulary, weight: float = 1.0
 ) -> list[Example]:
-    """Pairs of the question engine, knowledge questions among them."""
+    """Pairs of the question engine, knowledge questions among them.
+
+    Pairs that take an adjective and a name for one name (`young man`) are left out.
+    """
     from gqa_reasoner.questions.synthetic import question_program_pairs
     from knowledge.store import TripleStore
 
-    pairs = question_program_pairs(seed, count, ontology, store=TripleStore.default())
+    pairs = question_program_pairs(seed, count, vocabulary.ontology, store=TripleStore.default())
+    found = [Example(question, _draft(program), weight) for question, program in pairs]
     return [
-        Example(
-            question,
-            tuple((s.operation, s.argument, s.dependencies) for s in program.steps),
-            weight,
-        )
-        for question, program in pairs
+        example
+        for example in found
+        if not any(vocabulary.is_described(singular(name)) for name in example.hints()["name"])
     ]
 
 
@@ -99,15 +105,21 @@ def name_evidence(names: Iterable[str], vocabulary: OntologyVocabulary) -> list[
     """What a list of scene-graph names teaches about the ontology's own words.
 
     A synonym that graphs use as a name keeps standing for itself (`sofa`); one that they do not use
-    stands for the form that they use (`kid` for child). Of names of several words only the counts
-    of first and last words are kept (how often a name begins with `soccer`).
+    stands for the form that they use (`kid` for child). `paper towel` is a name, `young man` is an
+    adjective and a name. Of names of several words that the ontology lacks, only counts of first
+    and last words are kept (how often a name begins with `soccer`).
     """
     known = {singular(name.strip().lower()) for name in names if name.strip()}
     entries: list[Entry] = []
     for own, canonical in vocabulary.synonym_pairs():
         target = own if own in known else canonical if canonical in known else None
-        if target is not None:
+        if target is not None and not vocabulary.is_described(own):
             entries += [("name", own, target)] * 3
+    entries += [
+        ("known", name, "1")
+        for name in vocabulary.ontology.names()
+        if name in known and not vocabulary.is_described(name)
+    ]
     for name in sorted(known):
         if " " in name:
             entries.append(("compound", f"{name.split()[0]} *", "1"))
@@ -162,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
         background = name_evidence(arguments.names.read_text().splitlines(), vocabulary)
     if arguments.generate:
         generated += generated_examples(
-            arguments.generate, arguments.seed, ontology, arguments.generated_weight
+            arguments.generate, arguments.seed, vocabulary, arguments.generated_weight
         )
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.folds:

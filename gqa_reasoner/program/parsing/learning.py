@@ -86,7 +86,7 @@ def loose_draft(draft: Iterable[tuple[str, str, tuple[int, ...]]]) -> Draft:
     """The canonical draft with the two halves of `and` / `or` / two-object programs in
     alphabetical order: which comes first cannot be told from the question."""
     steps = list(canonical_draft(draft))
-    if len(steps[-1][2]) != 2:
+    if not steps or len(steps[-1][2]) != 2:
         return tuple(steps)
     starts = [place for place, step in enumerate(steps) if step[0] == "select"]
     if len(starts) != 2:
@@ -107,7 +107,7 @@ def canonical_draft(draft: Iterable[tuple[str, str, tuple[int, ...]]]) -> Draft:
     """The draft with the two alternatives of choose steps in alphabetical order."""
     steps = []
     for operation, argument, dependencies in draft:
-        if operation == "choose rel":
+        if operation == "choose rel" and argument.count(",") == 2:
             name, predicates, direction = argument.split(",")
             argument = f"{name},{'|'.join(sorted(predicates.split('|')))},{direction}"
         elif operation.startswith("choose") and "|" in argument:

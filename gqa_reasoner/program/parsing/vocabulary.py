@@ -11,6 +11,8 @@ from knowledge.ontology import Ontology
 
 __all__ = ["OntologyVocabulary", "Vocabulary"]
 
+_COMPOUNDING = ("color", "material", "pattern", "flavor", "sport", "place", "room")
+"""Types of attributes that often are part of a name."""
 _CLASSES = ("person", "animal", "vehicle", "clothing", "food", "place", "furniture")
 
 
@@ -65,6 +67,9 @@ class OntologyVocabulary:
         self.is_category = lru_cache(maxsize=20_000)(self.ontology.has_members)
 
     def _knows(self, name: str) -> bool:
+        first, _, rest = name.partition(" ")
+        if rest and self.ontology.attribute_types(first) and self.ontology.knows(rest):
+            return False  # "young man" is a man; the lexicon says which such names are names
         return self.ontology.knows(name)
 
     def _canonical(self, name: str) -> str:
@@ -75,6 +80,12 @@ class OntologyVocabulary:
         types = self.ontology.attribute_types(attribute)
         known = tuple(kind if f"verify {kind}" in OPERATIONS else "" for kind in types)
         return tuple(dict.fromkeys(known))
+
+    def is_described(self, name: str) -> bool:
+        """Whether a name is an adjective and a name (`young man`), not a compound (`red wine`)."""
+        first, _, rest = name.partition(" ")
+        types = self.ontology.attribute_types(first) if rest else ()
+        return bool(types) and types[0] not in _COMPOUNDING and self.ontology.knows(rest)
 
     def value(self, attribute: str) -> str:
         """Main form of an attribute (`wooden` → `wood`)."""
