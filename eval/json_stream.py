@@ -22,8 +22,9 @@ from eval.errors import InputError
 __all__ = ["Piece", "batches", "files_of", "load", "load_pairs", "parse", "pieces", "records"]
 
 CHUNK_BYTES = 1 << 22
-_QUOTE, _BACKSLASH = 34, 92
+_QUOTE = 34
 _MARKS = bytes(int(byte in b'"{}[]') for byte in range(256))
+_PLAIN = bytes(byte for byte in range(256) if byte not in b'"{}[]')
 _STEP = np.zeros(256, dtype=np.int8)
 _STEP[list(b"{[")] = 1
 _STEP[list(b"}]")] = -1
@@ -100,27 +101,43 @@ def load_pairs(path: Path) -> Any:
         raise InputError(f"{path}: whole file: not valid JSON ({error})") from error
 
 
-def _marks(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (M,) of brackets outside strings, and the depth (M,) after each, from 0."""
-    array = np.frombuffer(data, dtype=np.uint8)
-    position = np.flatnonzero(np.frombuffer(data.translate(_MARKS), dtype=bool))
-    character = array[position]
+class _Marks(NamedTuple):
+    """The brackets of a chunk that stand outside strings, without their places."""
+
+    place: np.ndarray
+    """(K,) number of each among all quotes and brackets of the chunk."""
+    depth: np.ndarray
+    """(K,) depth after each, from 0."""
+    total: int
+    """Quotes and brackets of the chunk, those inside strings too."""
+
+
+def _without_escapes(data: bytes) -> bytes:
+    """`data` with escaped backslashes and quotes overwritten, every other byte in its place."""
+    if b"\\" not in data:
+        return data
+    return data.replace(b"\\\\", b"..").replace(b'\\"', b"..")
+
+
+def _marks(clean: bytes) -> _Marks:
+    character = np.frombuffer(clean.translate(None, _PLAIN), dtype=np.uint8)
     bracket = character != _QUOTE
-    quote = ~bracket
-    if b"\\" in data:
-        quote &= ~_escaped(array)[position]
-    bracket &= (np.cumsum(quote, dtype=np.uint8) & 1) == 0
-    return position[bracket], np.cumsum(_STEP[character[bracket]], dtype=np.int32)
+    bracket &= (np.cumsum(~bracket, dtype=np.uint8) & 1) == 0
+    place = np.flatnonzero(bracket)
+    depth = np.cumsum(_STEP[character[place]], dtype=np.int32)
+    return _Marks(place, depth, len(character))
 
 
-def _escaped(array: np.ndarray) -> np.ndarray:
-    """For each byte, whether an odd run of backslashes stands right before it."""
-    result = np.zeros(len(array) + 1, dtype=bool)
-    slashes = np.flatnonzero(array == _BACKSLASH)
-    starts = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
-    lengths = np.diff(starts, append=len(slashes))
-    result[slashes[starts] + lengths] = (lengths & 1) == 1
-    return result[:-1]
+def _position(clean: bytes, marks: _Marks, index: int) -> int:
+    """Where the bracket `index` stands in the chunk; looked for from the end."""
+    behind = marks.total - int(marks.place[index])
+    window = 1 << 14
+    while True:
+        start = max(0, len(clean) - window)
+        found = np.flatnonzero(np.frombuffer(clean[start:].translate(_MARKS), dtype=bool))
+        if len(found) >= behind:
+            return start + int(found[-behind])
+        window *= 4
 
 
 def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
@@ -155,12 +172,13 @@ def _cut(stream: BinaryIO, head: bytes, path: Path, chunk_bytes: int) -> Iterato
                 expected = f"expected ',' or {closing.decode()!r}"
                 raise InputError(f"{path}: after record {number}: not valid JSON ({expected})")
             rest, comma_due, comma_taken = rest[1:], False, True
-        position, depth = _marks(rest)
-        end = np.flatnonzero(depth < 0)
-        stop = int(end[0]) if len(end) else len(depth)
-        cuts = np.flatnonzero(depth[:stop] == 0)
+        clean = _without_escapes(rest)
+        marks = _marks(clean)
+        end = np.flatnonzero(marks.depth < 0)
+        stop = int(end[0]) if len(end) else len(marks.depth)
+        cuts = np.flatnonzero(marks.depth[:stop] == 0)
         if len(end):
-            where = int(position[stop])
+            where = _position(clean, marks, stop)
             behind = rest[where + 1 :] + stream.read()
             if rest[where : where + 1] != closing or behind.strip():
                 raise InputError(f"{path}: after record {number}: text behind the last record")
@@ -169,7 +187,7 @@ def _cut(stream: BinaryIO, head: bytes, path: Path, chunk_bytes: int) -> Iterato
             yield Piece(path, opening + rest[:where] + closing, len(cuts), number + 1)
             return
         if len(cuts):
-            cut = int(position[cuts[-1]]) + 1
+            cut = _position(clean, marks, int(cuts[-1])) + 1
             yield Piece(path, opening + rest[:cut] + closing, len(cuts), number + 1)
             number += len(cuts)
             rest = rest[cut:].lstrip(_BLANKS)
