@@ -58,31 +58,7 @@ def average_precision(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dic
 
     names = sorted({item.name for scene in truth for item in scene.objects})
     category = {name: place + 1 for place, name in enumerate(names)}
-    annotations: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
-    for image, (scene, guess) in enumerate(zip(truth, predicted, strict=True), start=1):
-        for item in scene.objects:
-            box = _xywh(item.box)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image,
-                    "category_id": category[item.name],
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "iscrowd": 0,
-                }
-            )
-        results.extend(
-            {
-                "image_id": image,
-                "category_id": category[item.name],
-                "bbox": _xywh(item.box),
-                "score": float(item.score),
-            }
-            for item in guess.objects
-            if item.name in category
-        )
+    annotations, results = _coco_records(truth, predicted, category)
     if not annotations or not results:
         return {"AP": 0.0, "AP50": 0.0, "AP75": 0.0, "AR100": 0.0, "AP50_by_class": {}}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -111,6 +87,38 @@ def average_precision(truth: Sequence[Scene], predicted: Sequence[Scene]) -> dic
         "AR100": float(stats[8]),
         "AP50_by_class": by_class,
     }
+
+
+def _coco_records(
+    truth: Sequence[Scene], predicted: Sequence[Scene], category: Mapping[str, int]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """True objects as COCO annotations, predicted ones as COCO results."""
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for image, (scene, guess) in enumerate(zip(truth, predicted, strict=True), start=1):
+        for item in scene.objects:
+            box = _xywh(item.box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image,
+                    "category_id": category[item.name],
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+            )
+        results.extend(
+            {
+                "image_id": image,
+                "category_id": category[item.name],
+                "bbox": _xywh(item.box),
+                "score": float(item.score),
+            }
+            for item in guess.objects
+            if item.name in category
+        )
+    return annotations, results
 
 
 def _xywh(box: Sequence[float]) -> list[float]:

@@ -141,11 +141,10 @@ def sample_regions(
     size: tuple[int, int],
     generator: torch.Generator | None = None,
 ) -> RegionSample:
-    """True boxes, slightly moved, followed by a balanced sample of proposals.
+    """True boxes, moved by up to `jitter` of their size, and a balanced sample of proposals.
 
     Proposals are positive from overlap 0.5 on, background below (Girshick 2015, section 2.3; true
-    boxes among the regions as in detectron2 `add_ground_truth_to_proposals`, here moved by up to
-    `jitter` of their size so that the heads meet the boxes that a detector really produces).
+    boxes among the regions as in detectron2 `add_ground_truth_to_proposals`).
 
     Args:
         proposals: per picture (P, 4).
