@@ -18,12 +18,12 @@ __all__ = ["Matches", "match_boxes", "sample_balanced"]
 class Matches(NamedTuple):
     """Result of `match_boxes`; all (B, N)."""
 
-    index: Tensor
+    true_index: Tensor
     """The true box with the largest overlap, int64."""
     overlap: Tensor
     """That overlap."""
     positive: Tensor
-    """bool: learns to be the true box `index`."""
+    """bool: learns to be the true box `true_index`."""
     negative: Tensor
     """bool: learns to be background. References that are neither are ignored."""
 

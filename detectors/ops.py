@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from detectors.boxes import box_area, pairwise_intersection
-from detectors.region_pooling import interpolation, pool_dense, pool_sparse
+from detectors.region_pooling import in_order, interpolation, pool_dense, pool_sparse
 
 __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
 
@@ -181,15 +181,15 @@ def roi_align(
     pictures = regions[:, 0].long()
     if height * width > _DENSE_CELLS:
         return pool_sparse(features, pictures, rows, columns).permute(0, 3, 1, 2)
-    pooled = features.new_zeros(regions.shape[0], *output_size, channels)
+    parts, order = [], []
     chunk = max(_CHUNK_BYTES // (output_size[0] * width * channels * 4), 1)
     for picture in range(batch):
         mine = (pictures == picture).nonzero().squeeze(1)
         one = features[picture : picture + 1]
         for part in mine.split(chunk):
-            cells = pool_dense(one, rows[None, part], columns[None, part])[0]
-            pooled = pooled.index_copy(0, part, cells.to(pooled.dtype))
-    return pooled.permute(0, 3, 1, 2)
+            parts.append(pool_dense(one, rows[None, part], columns[None, part])[0])
+            order.append(part)
+    return in_order(parts, order).permute(0, 3, 1, 2)
 
 
 def roi_align_grouped(

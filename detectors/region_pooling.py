@@ -6,10 +6,12 @@ a bin touches along one axis. Regions are (picture index, x1, y1, x2, y2) in pic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["interpolation", "pool_dense", "pool_sparse", "roi_pool"]
+__all__ = ["in_order", "interpolation", "pool_dense", "pool_sparse", "roi_pool"]
 
 _CHUNK_BYTES = 32_000_000
 
@@ -81,14 +83,16 @@ def pool_sparse(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tenso
         columns: (R, pw, W).
     """
     _, channels, height, width = features.shape
-    count, bins_y, bins_x = rows.shape[0], rows.shape[1], columns.shape[1]
+    bins_y, bins_x = rows.shape[1], columns.shape[1]
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
     row_first, row_span = _touched(rows)
     column_first, column_span = _touched(columns)
     group = _group(row_span) * 64 + _group(column_span)
-    pooled = table.new_zeros(count, bins_y, bins_x, channels)
+    parts, order = [], []
     for value in torch.unique(group).tolist():
         mine = (group == value).nonzero().squeeze(1)
+        near = row_first[mine, 0] + height * pictures[mine]
+        mine = mine[near.argsort()]  # neighbours in the map follow one another: cache hits
         row_cells, row_weights = _window(rows[mine], row_first[mine], row_span[mine])
         column_cells, column_weights = _window(columns[mine], column_first[mine], column_span[mine])
         index = (
@@ -104,8 +108,17 @@ def pool_sparse(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tenso
             per_sample_weights=weights.reshape(bags, -1).to(table.dtype),
             mode="sum",
         )
-        pooled = pooled.index_copy(0, mine, part.view(-1, bins_y, bins_x, channels))
-    return pooled
+        parts.append(part.view(-1, bins_y, bins_x, channels))
+        order.append(mine)
+    return in_order(parts, order)
+
+
+def in_order(parts: Sequence[Tensor], order: Sequence[Tensor]) -> Tensor:
+    """Rows of `parts` at the positions that `order` gives for them, which cover 0..R-1."""
+    rows = torch.cat(list(order))
+    place = torch.empty_like(rows)
+    place[rows] = torch.arange(rows.shape[0], device=rows.device)
+    return torch.cat(list(parts))[place]
 
 
 def _touched(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -173,7 +173,7 @@ def sample_regions(
         positive_fraction=positive_fraction,
         generator=generator,
     )
-    true_index = matches.index.gather(1, index)
+    true_index = matches.true_index.gather(1, index)
     labels = torch.full_like(index, background)
     if objects:
         positive = matches.positive.gather(1, index)

@@ -168,7 +168,7 @@ class ProposalNetwork(nn.Module):
         )
         picture, place = positive.nonzero(as_tuple=True)
         anchor_index = index[picture, place]
-        target = true_boxes[picture, matches.index[picture, anchor_index]]
+        target = true_boxes[picture, matches.true_index[picture, anchor_index]]
         wanted = self.coder.encode(output.anchors[anchor_index], target)
         regression = (output.deltas[picture, anchor_index] - wanted).abs().sum()
         return {

@@ -13,7 +13,7 @@ def test_thresholds_split_references_into_positive_ignored_and_negative() -> Non
     matches = match_boxes(references, TRUE, MASK, low=0.3, high=0.7)
     assert matches.positive[0].tolist() == [True, False, False, True]
     assert matches.negative[0].tolist() == [False, False, True, False]
-    assert matches.index[0].tolist() == [0, 0, 0, 1]
+    assert matches.true_index[0].tolist() == [0, 0, 0, 1]
 
 
 def test_low_quality_matches_give_every_true_box_its_best_references() -> None:
