@@ -169,8 +169,9 @@ class _Runner:
         for question in sample:
             context = tools.expand(scenes[question.image_id], question.question, question.id)
             if context is not None:
-                items = [*context.triples, *context.queries]
-                total += sum(len(item.text.split()) for item in items)
+                texts = [item.text for item in context.triples]
+                texts += [item.text for item in context.queries]
+                total += sum(len(text.split()) for text in texts)
         return total / max(len(sample), 1)
 
 

@@ -256,6 +256,8 @@ def _name_scores(run: Run, source: StepResult) -> dict[str, float]:
 
 def _type_scores(run: Run, kind: str, source: StepResult) -> dict[str, float]:
     values, matrix = run.evidence.type_values(kind)
+    if source.referent is None:
+        return {}
     if not values or (run.hard and not (source.referent @ matrix).any()):
         return _untyped_scores(run, source.referent)
     sums = matrix.sum(axis=1, keepdims=True)

@@ -132,7 +132,8 @@ def compare(
         names = [_object_name(run, item) for item in (one, other)]
     if one.referent is None or other.referent is None:
         return choice(run, dict.fromkeys(names, 0.0), None)
-    absent = [item.name for item in (one, other) if item.referent.sum() <= 0]
+    sums = ((one.name, one.referent.sum()), (other.name, other.referent.sum()))
+    absent = [name for name, total in sums if total <= 0]
     told = False
     probability = 0.5
     if not absent:
