@@ -11,8 +11,13 @@ from knowledge.ontology import Ontology
 
 __all__ = ["OntologyVocabulary", "Vocabulary"]
 
-_COMPOUNDING = ("color", "material", "pattern", "flavor", "sport", "place", "room")
-"""Types of attributes that often are part of a name."""
+_DESCRIBING = frozenset(
+    (
+        "age", "size", "height", "length", "width", "weight", "gender", "cleanliness", "state",
+        "face expression", "openness", "thickness", "fatness",
+    )
+)  # fmt: skip
+"""Types of attributes that are no part of a name (a material or an activity often is)."""
 _CLASSES = ("person", "animal", "vehicle", "clothing", "food", "place", "furniture")
 
 
@@ -67,9 +72,8 @@ class OntologyVocabulary:
         self.is_category = lru_cache(maxsize=20_000)(self.ontology.has_members)
 
     def _knows(self, name: str) -> bool:
-        first, _, rest = name.partition(" ")
-        if rest and self.ontology.attribute_types(first) and self.ontology.knows(rest):
-            return False  # "young man" is a man; the lexicon says which such names are names
+        if self.is_described(name):
+            return False
         return self.ontology.knows(name)
 
     def _canonical(self, name: str) -> str:
@@ -85,7 +89,7 @@ class OntologyVocabulary:
         """Whether a name is an adjective and a name (`young man`), not a compound (`red wine`)."""
         first, _, rest = name.partition(" ")
         types = self.ontology.attribute_types(first) if rest else ()
-        return bool(types) and types[0] not in _COMPOUNDING and self.ontology.knows(rest)
+        return bool(types) and types[0] in _DESCRIBING and self.ontology.knows(rest)
 
     def value(self, attribute: str) -> str:
         """Main form of an attribute (`wooden` → `wood`)."""
