@@ -5,7 +5,8 @@ picture → Scene → (question → Program) → Context → execution → mixtu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,16 @@ __all__ = ["EXPANSION_MODES", "WEIGHTS", "Reasoner"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The shipped default weights: detector, parser and reasoner, each with its model card."""
-EXPANSION_MODES = ("none", "triples", "coclick", "both", "random", "shuffled", "empty")
+EXPANSION_MODES = (
+    "none",
+    "triples",
+    "coclick",
+    "both",
+    "random",
+    "shuffled",
+    "empty",
+    "coclick_random",
+)
 
 
 @dataclass
@@ -127,6 +137,11 @@ class Reasoner:
 
         return Tools.of(self)
 
+    @cached_property
+    def _mode_tools(self) -> dict[str, Tools]:
+        """Tools of the expansion modes that single questions asked for."""
+        return {}
+
     def answer(
         self,
         image: Image.Image | str | Path,
@@ -173,22 +188,88 @@ class Reasoner:
         Raises:
             InputError: the question is empty, or the given program is malformed.
         """
-        text = _clean(question)
+        reasons = self._reasons(scene, _clean(question), expansion, program)
+        result = self.model.answer_scene(
+            scene, reasons.question, reasons.parse, reasons.execution, reasons.context
+        )
+        return _assemble(reasons, result)
+
+    def answer_scenes(
+        self, scenes: Sequence[Scene], questions: Sequence[str], expansions: Sequence[str]
+    ) -> list[Answer | InputError]:
+        """Answer one question per scene with one pass of the model.
+
+        Args:
+            scenes, questions, expansions: of equal length.
+
+        Returns:
+            Per question its answer, or the error of that question alone.
+        """
+        from gqa_reasoner.model.inference import answer_prepared, prepare
+
+        found: list[Answer | InputError] = []
+        ready: list[tuple[int, _Reasons]] = []
+        for scene, question, mode in zip(scenes, questions, expansions, strict=True):
+            try:
+                ready.append((len(found), self._reasons(scene, _clean(question), mode, None)))
+                found.append(InputError("not answered"))
+            except InputError as error:
+                found.append(error)
+        prepared = [
+            prepare(
+                self.model.vocabulary,
+                item.scene,
+                item.question,
+                item.parse,
+                item.execution,
+                item.context,
+            )
+            for _, item in ready
+        ]
+        results = answer_prepared(self.model, prepared)
+        for (place, item), result in zip(ready, results, strict=True):
+            found[place] = _assemble(item, result)
+        return found
+
+    def use_coclick(self, log: CoClickLog) -> None:
+        """Take this click log from now on."""
+        self.__dict__["coclick"] = log
+        self._mode_tools.clear()
+        self.__dict__.pop("_tools", None)
+
+    def _reasons(
+        self, scene: Scene, text: str, expansion: str | None, program: Program | None
+    ) -> _Reasons:
         tools = self._tools
-        if expansion is not None:
-            tools = replace(tools, expansion=_check_mode(expansion))
+        if expansion is not None and expansion != tools.expansion:
+            if expansion not in self._mode_tools:
+                self._mode_tools[expansion] = replace(
+                    tools, expansion=_check_mode(expansion), _expander=None
+                )
+            tools = self._mode_tools[expansion]
         parse = self.parser.parse(text) if program is None else _given(program)
         context = tools.expand(scene, text)
-        execution, notes = None, []
+        reasons = _Reasons(scene, text, parse, context)
         if parse.programs:
             try:
-                execution = tools.execute(parse.programs[0].program, scene, context)
+                reasons.execution = tools.execute(parse.programs[0].program, scene, context)
             except InputError as error:
                 if program is not None:
                     raise
-                notes.append(f"the program could not be run: {error}")
-        result = self.model.answer_scene(scene, text, parse, execution, context)
-        return _assemble(scene, parse, context, execution, result, notes)
+                reasons.notes.append(f"the program could not be run: {error}")
+        return reasons
+
+
+@dataclass
+class _Reasons:
+    """What the transformer is given beside the scene."""
+
+    scene: Scene
+    question: str
+    parse: ParseResult
+    context: Context | None
+    execution: Execution | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def _clean(question: str) -> str:
@@ -210,21 +291,15 @@ def _given(program: Program) -> ParseResult:
     return ParseResult([ScoredProgram(program, 1.0)], None)
 
 
-def _assemble(
-    scene: Scene,
-    parse: ParseResult,
-    context: Context | None,
-    execution: Execution | None,
-    result: AnswerDistribution,
-    notes: list[str],
-) -> Answer:
+def _assemble(reasons: _Reasons, result: AnswerDistribution) -> Answer:
     """The answer with its reasons from the parts' results."""
     from gqa_reasoner.program.trace import build_trace
 
+    parse, execution, notes = reasons.parse, reasons.execution, reasons.notes
     program = parse.programs[0].program if parse.programs else None
     trace = []
     if program is not None and execution is not None:
-        trace = build_trace(program, execution, scene)
+        trace = build_trace(program, execution, reasons.scene)
         notes = [*execution.notes, *notes]
     return Answer(
         text=result.answer,
@@ -232,9 +307,9 @@ def _assemble(
         candidates=best_candidates(result.distribution),
         program=program,
         trace=trace,
-        context=context,
+        context=reasons.context,
         notes=[*notes, *result.notes],
         method=result.method,
         executor_weight=result.executor_weight,
-        scene=scene,
+        scene=reasons.scene,
     )
