@@ -1,0 +1,1 @@
+"""The vision-language family: recipes on the trunk, retrieval and captioning on photographs."""

@@ -1,0 +1,1 @@
+"""Reading and preparing image–caption data."""

@@ -1,0 +1,1 @@
+"""Searching pictures by text, text by pictures, and both by kind."""
