@@ -71,6 +71,8 @@ class AblationConfig(BaseModel):
     predictions: str | None = None
     """Instead of a runner: a path with {source}, {control} and {seed}."""
     missing: Literal["error", "wrong"] = "error"
+    focus: str | None = None
+    """A table of its own for the questions whose detailed type begins with this."""
     samples: int = Field(default=2000, ge=100)
     """Resamples of the bootstrap and of the permutation test."""
 

@@ -17,9 +17,9 @@ import numpy as np
 from eval.ablation import AblationConfig, Run, rows_of
 from eval.errors import InputError
 from eval.gqa import GQAScores, score_gqa
-from eval.significance import Interval, bootstrap_mean, paired_bootstrap
+from eval.significance import Interval, McNemar, bootstrap_mean, mcnemar, paired_bootstrap
 
-__all__ = ["AblationTable", "Row", "ablation_table", "holm", "sign_flip_test"]
+__all__ = ["AblationTable", "Focus", "Row", "ablation_table", "holm", "sign_flip_test"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Focus:
+    """One row's figures on the questions of one family; percent and percent points."""
+
+    label: str
+    accuracy: Interval
+    gain: Interval | None
+    """Over `none`; None for `none` itself."""
+    mcnemar: McNemar | None
+    """Against `none`, a question counting as right where most seeds are right."""
+
+
+@dataclass(frozen=True)
 class AblationTable:
     """All rows, and what was left out."""
 
@@ -58,6 +70,9 @@ class AblationTable:
     """(row, its control, gain over the control, p, Holm-corrected p)."""
     types: dict[str, int]
     notes: list[str]
+    focus: str | None = None
+    focus_questions: int = 0
+    focus_rows: tuple[Focus, ...] = ()
 
 
 def ablation_table(config: AblationConfig, runs: Sequence[Run]) -> AblationTable:
@@ -94,7 +109,19 @@ def ablation_table(config: AblationConfig, runs: Sequence[Run]) -> AblationTable
     ]
     counts = {name: int((kinds == name).sum()) for name in sorted(set(kinds.tolist()))}
     controls = _against_controls(values, pictures, config)
-    return AblationTable(config.name, len(ids), len(first.images), made, controls, counts, notes)
+    chosen = np.zeros(len(ids), dtype=bool)
+    if config.focus is not None:
+        detailed = np.array([str(k[2]) for k in first.kinds], dtype=object)[first.kind]
+        chosen = np.array([name.startswith(config.focus) for name in detailed.tolist()])
+        if not chosen.any():
+            raise InputError(
+                f"ablation: focus: no question's detailed type begins with {config.focus!r}"
+            )
+    focus = tuple(_focus(label, values, chosen, pictures, config) for label in rows if chosen.any())
+    return AblationTable(
+        config.name, len(ids), len(first.images), made, controls, counts, notes,
+        config.focus, int(chosen.sum()), focus,
+    )  # fmt: skip
 
 
 def _score(config: AblationConfig, run: Run) -> GQAScores:
@@ -136,6 +163,23 @@ def _row(
         float(np.mean(tokens)) if tokens else None,
         [run.digest for run in runs],
     )
+
+
+def _focus(
+    label: str,
+    values: Mapping[str, np.ndarray],
+    chosen: np.ndarray,
+    pictures: np.ndarray,
+    config: AblationConfig,
+) -> Focus:
+    """A row's figures on the chosen questions alone."""
+    value, base, clusters = values[label][chosen], values["none"][chosen], pictures[chosen]
+    gain = test = None
+    if label != "none":
+        gain = paired_bootstrap(value, base, clusters=clusters, samples=config.samples).scaled(100)
+        test = mcnemar(value > 0.5, base > 0.5)
+    accuracy = bootstrap_mean(value, clusters=clusters, samples=config.samples).scaled(100)
+    return Focus(label, accuracy, gain, test)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -221,4 +265,13 @@ def table_json(table: AblationTable) -> dict[str, Any]:
         {"source": s, "control": c, "gain": plain(g), "p_value": p, "p_corrected": q}
         for s, c, g, p, q in table.against_controls
     ]
-    return vars(table) | {"rows": rows, "against_controls": controls}
+    focus = [
+        {
+            "label": row.label,
+            "accuracy": plain(row.accuracy),
+            "gain": plain(row.gain),
+            "mcnemar": None if row.mcnemar is None else vars(row.mcnemar),
+        }
+        for row in table.focus_rows
+    ]
+    return vars(table) | {"rows": rows, "against_controls": controls, "focus_rows": focus}

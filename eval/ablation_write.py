@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.ablation import Run
-from eval.ablation_table import AblationTable, Row, table_json
+from eval.ablation_table import AblationTable, Focus, Row, table_json
 from eval.optional import optional
 
 __all__ = ["as_csv", "as_latex", "as_markdown", "write_ablation"]
@@ -72,6 +72,15 @@ def _cells(row: Row) -> list[str]:
     return [row.label, accuracy, deviation, gain, _p(row.p_corrected), *figures, *cost]
 
 
+def _focus_cells(row: Focus) -> list[str]:
+    accuracy = f"{row.accuracy.mean:.2f} [{row.accuracy.low:.2f}, {row.accuracy.high:.2f}]"
+    if row.gain is None or row.mcnemar is None:
+        return [row.label, accuracy, "", "", ""]
+    gain = f"{row.gain.mean:+.2f} [{row.gain.low:+.2f}, {row.gain.high:+.2f}]"
+    differing = f"{row.mcnemar.only_first} / {row.mcnemar.only_second}"
+    return [row.label, accuracy, gain, differing, _p(row.mcnemar.p_value)]
+
+
 def _controls(table: AblationTable) -> list[list[str]]:
     return [
         [source, control, f"{g.mean:+.2f} [{g.low:+.2f}, {g.high:+.2f}]", _p(corrected)]
@@ -114,6 +123,10 @@ def as_markdown(table: AblationTable) -> str:
     if table.against_controls:
         head = ["expansion", "against", "gain", "p (Holm)"]
         parts += ["## Against the controls", _markdown(head, _controls(table))]
+    if table.focus_rows:
+        title = f"## The {table.focus_questions} questions of detailed type {table.focus}…"
+        head = ["expansion", "accuracy", "gain over none", "only this / only none", "p (McNemar)"]
+        parts += [title, _markdown(head, [_focus_cells(row) for row in table.focus_rows])]
     parts += ["## Accuracy by structural type (gain over none)", _markdown(*_types(table))]
     parts += ["## Runs", _markdown(["expansion", "seed", "hash"], _hashes(table))]
     parts += [f"- {note}" for note in table.notes]

@@ -5,6 +5,8 @@ folder in which `{seed}` and `{source}` are filled in, so that every cell may ha
 own; `triples`, `ontology`, `coclick`; `scenes`, a folder that keeps detected scenes;
 `coclick_from_questions: true` makes the log of the other questions about each picture
 (transductive, under the leak rules); `miss` drops that share of the detected objects at random.
+`training` trains the weights of every cell first, where they are not there yet: each source and
+each control has weights of its own, trained with that context.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detectors.errors import InputError
@@ -27,10 +29,31 @@ if TYPE_CHECKING:
     from gqa_reasoner.data.questions import Question
     from gqa_reasoner.pipeline import Reasoner
 
-__all__ = ["RunnerSettings", "make_runner", "without_objects"]
+__all__ = ["RunnerSettings", "TrainingSettings", "make_runner"]
 
-_CONTROLS = {"random": "random", "shuffled": "shuffled", "matched": "empty"}
+_MODES = {
+    ("triples", "random"): "random",
+    ("triples", "shuffled"): "shuffled",
+    ("triples", "matched"): "empty",
+    ("coclick", "random"): "coclick_random",
+}
+"""The expansion mode of each control that is defined."""
 _SHARD = 50
+
+
+class TrainingSettings(BaseModel):
+    """How each cell's own weights are trained; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path
+    """Folder with images/, sceneGraphs.json and questions.json; not the evaluated pictures."""
+    output: Path
+    """Folder of the runs; grids that name the same folder share their weights."""
+    config: Path | None = None
+    """Training configuration of the reasoner (YAML)."""
+    images: int | None = None
+    workers: int = 1
 
 
 class RunnerSettings(BaseModel):
@@ -48,6 +71,7 @@ class RunnerSettings(BaseModel):
     coclick_from_questions: bool = False
     scenes: Path | None = None
     miss: float = Field(default=0.0, ge=0.0, lt=1.0)
+    training: TrainingSettings | None = None
 
 
 def make_runner(
@@ -66,6 +90,8 @@ def make_runner(
         raise InputError(f"settings: {place}: {first['msg']}") from None
     if (chosen.images is None) == (chosen.scene_graphs is None):
         raise InputError("settings: give either images or scene_graphs")
+    if chosen.training is not None and (chosen.weights is not None or chosen.detector != "default"):
+        raise InputError("settings: training makes the weights: leave out weights and detector")
     return _Runner(config, chosen)
 
 
@@ -84,6 +110,8 @@ class _Runner:
         scenes = self._all_scenes(reasoner)
         if self.settings.miss:
             seed = configuration.seed
+            from gqa_reasoner.training.scene_cache import without_objects
+
             scenes = {k: without_objects(v, self.settings.miss, seed) for k, v in scenes.items()}
         mode = self._mode(configuration)
         began = time.perf_counter()
@@ -98,18 +126,22 @@ class _Runner:
     def _mode(self, configuration: Configuration) -> str:
         if configuration.control == "real":
             return configuration.source
-        if configuration.source != "triples":
+        mode = _MODES.get((configuration.source, configuration.control))
+        if mode is None:
+            known = ", ".join(f"{control} of {source}" for source, control in _MODES)
             raise InputError(
-                f"controls: {configuration.control!r} is defined for the source 'triples', not "
-                f"{configuration.source!r} (set controls_of: [triples])"
+                f"controls: {configuration.control!r} of {configuration.source!r} is not defined "
+                f"(defined: {known}; set controls and controls_of)"
             )
-        return _CONTROLS[configuration.control]
+        return mode
 
     def _reasoner(self, configuration: Configuration) -> Reasoner:
         from gqa_reasoner.pipeline import Reasoner
 
         settings = self.settings
         weights = settings.weights
+        if settings.training is not None:
+            weights = str(self._trained(configuration, settings.training))
         if weights is not None:
             weights = weights.replace("{seed}", str(configuration.seed))
             weights = weights.replace("{source}", configuration.source)
@@ -121,11 +153,43 @@ class _Runner:
             coclick_path=settings.coclick,
             seed=configuration.seed,
         )
-        if settings.coclick_from_questions and configuration.source in ("coclick", "both"):
+        reads_queries = self._mode(configuration) in ("coclick", "both", "coclick_random")
+        if settings.coclick_from_questions and reads_queries:
             from knowledge.coclick import CoClickLog
 
             reasoner.__dict__["coclick"] = CoClickLog.from_questions(self.questions)
         return reasoner
+
+    def _trained(self, configuration: Configuration, training: TrainingSettings) -> Path:
+        """A weights folder whose reasoner was trained with this cell's context and seed."""
+        from gqa_reasoner.pipeline import WEIGHTS
+        from gqa_reasoner.training.reasoner_config import read_config
+        from gqa_reasoner.training.reasoner_run import train_reasoner
+
+        mode = self._mode(configuration)
+        folder = training.output / f"{mode}-{configuration.seed}"
+        if not (folder / "weights" / "model.safetensors").is_file():
+            status = train_reasoner(
+                replace(read_config(training.config), expansion=mode),
+                data=training.data,
+                detector_weights=WEIGHTS / "detector",
+                output=folder,
+                seed=configuration.seed,
+                image_limit=training.images,
+                workers=training.workers,
+                resume=True,
+                cache=training.output / "cache" / mode,
+                scenes=training.output / "scenes",
+            )
+            if status:
+                raise InputError(f"{folder}: training stopped with status {status}")
+        linked = folder / "all"
+        linked.mkdir(exist_ok=True)
+        places = {name: WEIGHTS / name for name in ("detector", "parser")}
+        for name, place in {**places, "reasoner": folder / "weights"}.items():
+            if not (linked / name).exists():
+                (linked / name).symlink_to(place.resolve(), target_is_directory=True)
+        return linked
 
     def _all_scenes(self, reasoner: Reasoner) -> dict[str, Scene]:
         """Scenes of every picture that is asked about, detected once."""
@@ -173,28 +237,3 @@ class _Runner:
                 texts += [item.text for item in context.queries]
                 total += sum(len(text.split()) for text in texts)
         return total / max(len(sample), 1)
-
-
-def without_objects(scene: Scene, share: float, seed: int) -> Scene:
-    """The scene as a detector would give it that misses `share` of the objects (at random)."""
-    generator = np.random.default_rng([seed, zlib.crc32(scene.image_id.encode())])
-    kept = np.flatnonzero(generator.random(len(scene.objects)) >= share)
-    ids = {scene.objects[place].id for place in kept}
-    arrays = {
-        name: None if values is None else values[kept]
-        for name in ("features", "class_probabilities", "attribute_probabilities")
-        for values in (getattr(scene, name),)
-    }
-    links = scene.relation_probabilities
-    return Scene(
-        image_id=scene.image_id,
-        width=scene.width,
-        height=scene.height,
-        objects=[scene.objects[place] for place in kept],
-        relations=[r for r in scene.relations if r.subject in ids and r.object in ids],
-        scene_attributes=dict(scene.scene_attributes),
-        relation_probabilities=None if links is None else links[np.ix_(kept, kept)],
-        vocabulary=scene.vocabulary,
-        detector=scene.detector,
-        **arrays,
-    )

@@ -206,6 +206,35 @@ class CoClickLog:
         found.sort(key=lambda item: (-item.relevance, item.text))
         return found[:k]
 
+    def random_queries(
+        self, kept: Sequence[CoClickQuery], scene: Scene, generator: np.random.Generator
+    ) -> tuple[CoClickQuery, ...]:
+        """As many queries of other pictures, drawn at random, with the relevances of `kept`.
+
+        A control: what the content of the true queries is worth shows in the difference.
+        """
+        own = self._images.get(scene.image_id, -1)
+        found: list[CoClickQuery] = []
+        for item in kept:
+            for _ in range(20):
+                query = int(generator.integers(len(self._queries)))
+                images, clicks = self._by_query.row(query)
+                if own not in images:
+                    break
+            else:
+                continue
+            found.append(
+                CoClickQuery(
+                    text=self._queries[query],
+                    clicks=float(clicks[0]),
+                    image_id=self._image_names[int(images[0])],
+                    relevance=item.relevance,
+                    source="random",
+                    object_ids=_mentioned(scene, self._topics[query], self._lemmatizer),
+                )
+            )
+        return tuple(found)
+
     def _seeds(self, scene: Scene) -> tuple[dict[int, float], str]:
         """Images the walk starts from, with weights that sum to 1, and how they were found."""
         number = self._images.get(scene.image_id)

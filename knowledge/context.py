@@ -8,10 +8,22 @@ from typing import Any, Literal
 
 __all__ = ["MODES", "CoClickQuery", "Context", "Mode", "ScoredTriple"]
 
-Mode = Literal["none", "triples", "coclick", "both", "random", "shuffled", "empty"]
-MODES: tuple[Mode, ...] = ("none", "triples", "coclick", "both", "random", "shuffled", "empty")
-"""Sources of context. The last three are controls: triples drawn at random, true heads with wrong
-tails, and as many placeholders without content (matched parameters with empty context)."""
+Mode = Literal[
+    "none", "triples", "coclick", "both", "random", "shuffled", "empty", "coclick_random"
+]
+MODES: tuple[Mode, ...] = (
+    "none",
+    "triples",
+    "coclick",
+    "both",
+    "random",
+    "shuffled",
+    "empty",
+    "coclick_random",
+)
+"""Sources of context. The last four are controls: triples drawn at random, true heads with wrong
+tails, as many placeholders without content (matched parameters with empty context), and as many
+queries of pictures drawn at random."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class CoClickSource(Protocol):
     ) -> list[CoClickQuery]:
         """The best queries for a scene, under the leak rules."""
 
+    def random_queries(
+        self, kept: Sequence[CoClickQuery], scene: Scene, generator: np.random.Generator
+    ) -> tuple[CoClickQuery, ...]:
+        """As many queries of other pictures, drawn at random: the control."""
+
 
 class Expander:
     """Expands scenes and questions with one store; caches candidates per image.
@@ -133,13 +138,18 @@ class Expander:
         if mode == "none":
             return Context()
         queries: tuple[CoClickQuery, ...] = ()
-        if mode in ("coclick", "both"):
+        if mode in ("coclick", "both", "coclick_random"):
             if self.coclick is None:
                 raise InputError(f"expansion: mode {mode!r} needs a co-click log")
             queries = tuple(
                 self.coclick.queries_for(scene, question, question_id=question_id, k=self.k)
             )
         transductive = bool(queries) and self.coclick is not None and self.coclick.transductive
+        if mode == "coclick_random" and self.coclick is not None:
+            generator = seeded(seed, scene.image_id, question, mode)
+            return Context(
+                queries=self.coclick.random_queries(queries, scene, generator), mode=mode
+            )
         if mode == "coclick":
             return Context(queries=queries, mode=mode, transductive=transductive)
         triples = self._triples(scene, question)

@@ -34,6 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="YAML",
         help="training configuration; unknown keys are refused",
     )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="encoded questions, shared by runs with the same data_seed (default: OUTPUT/cache)",
+    )
+    parser.add_argument(
+        "--scenes",
+        type=Path,
+        metavar="DIR",
+        help="detected scenes, shared by all runs over the same pictures (default: in the cache)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="overrides the configuration")
     parser.add_argument("--images", type=int, metavar="N", help="use the first N pictures only")
@@ -77,4 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
         prepare_only=arguments.prepare_only,
         resume=arguments.resume,
         stop_after=arguments.stop_after,
+        cache=arguments.cache,
+        scenes=arguments.scenes,
     )

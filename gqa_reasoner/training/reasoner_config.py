@@ -42,6 +42,13 @@ class ReasonerTrainingConfig:
     held_out: float = 0.1
     """Share of pictures kept from the trunk, on which the mixture is fitted."""
     expansion: str = "triples"
+    """Source of the context, one of `knowledge.context.MODES`; the co-click modes read the other
+    training questions about the picture, under the leak rules."""
+    missed_objects: float = 0.0
+    """Share of detected objects dropped at random, as a worse detector would miss them."""
+    data_seed: int | None = None
+    """Seed of the held-out pictures and of everything drawn while encoding; None: the run's seed.
+    Runs that share it can share one cache."""
     pictures_per_shard: int = 64
     threads: int = 2
     precision: str = "auto"
@@ -65,7 +72,8 @@ class ReasonerTrainingConfig:
                 "training config: precision: expected auto, float32 or bfloat16, "
                 f"got {self.precision!r}"
             )
-        for name in ("source_dropout", "gold_programs", "oracle_scenes", "held_out"):
+        for name in ("source_dropout", "gold_programs", "oracle_scenes", "held_out",
+                     "missed_objects"):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"training config: {name}: expected a share from 0 to 1")
 

@@ -35,7 +35,11 @@ from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.program.steps import Program
 from gqa_reasoner.training.encoded_store import Example, Shard, read_shard, write_shard
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
-from gqa_reasoner.training.scene_cache import read_scene_shard, write_scene_shard
+from gqa_reasoner.training.scene_cache import (
+    read_scene_shard,
+    without_objects,
+    write_scene_shard,
+)
 
 __all__ = [
     "DataSource",
@@ -59,6 +63,8 @@ class DataSource:
     seed: int
     groups: tuple[tuple[str, ...], ...] = ()
     """Image ids per shard."""
+    scenes: Path | None = None
+    """Folder of detected scenes that several caches share; None keeps them in the cache."""
     gold_only: bool = False
     graphs: dict[str, Scene] = field(default_factory=dict, repr=False)
     questions: dict[str, list[Question]] = field(default_factory=dict, repr=False)
@@ -72,6 +78,7 @@ def read_source(
     seed: int,
     *,
     image_limit: int | None = None,
+    scenes: Path | None = None,
 ) -> DataSource:
     """Read scene graphs and questions.
 
@@ -88,8 +95,9 @@ def read_source(
     size = config.pictures_per_shard
     groups = tuple(tuple(ids[start : start + size]) for start in range(0, len(ids), size))
     return DataSource(
-        folder, detector_weights, cache, config, seed, groups, False, graphs, dict(questions)
-    )
+        folder, detector_weights, cache, config, seed, groups, scenes, False, graphs,
+        dict(questions),
+    )  # fmt: skip
 
 
 def held_out_images(source: DataSource) -> frozenset[str]:
@@ -199,6 +207,7 @@ def fingerprint(source: DataSource, vocabulary: ReasonerVocabulary) -> dict[str,
         "held_out": config.held_out,
         "expansion": config.expansion,
         "pictures_per_shard": config.pictures_per_shard,
+        **({"missed_objects": config.missed_objects} if config.missed_objects else {}),
     }
 
 
@@ -242,6 +251,11 @@ def _start_worker(source: DataSource, vocabulary: ReasonerVocabulary) -> None:
 
     torch.set_num_threads(1)
     tools = Tools.default(source.config.expansion, source.seed)
+    if source.config.expansion in ("coclick", "both", "coclick_random"):
+        from knowledge.coclick import CoClickLog
+
+        asked = (question for group in source.questions.values() for question in group)
+        tools.coclick = CoClickLog.from_questions(asked)
     _state[:] = [_Worker(source, vocabulary, tools, held_out_images(source))]
 
 
@@ -253,8 +267,11 @@ def _make_shard(number: int) -> int:
     random = np.random.default_rng([source.seed, 2, number])
     encoded: list[EncodedScene] = []
     examples: list[Example] = []
+    missed = source.config.missed_objects
     for scene in scenes:
         held_out = scene.image_id in worker.held_out
+        if missed and source.detector_weights is not None:
+            scene = without_objects(scene, missed, source.seed)
         variants = [scene]
         graph = source.graphs[scene.image_id]
         if scene is not graph and (held_out or random.random() < source.config.oracle_scenes):
@@ -301,7 +318,7 @@ def _detected(worker: _Worker, number: int) -> Sequence[Scene]:
     source, ids = worker.source, worker.source.groups[number]
     if source.detector_weights is None:
         return [source.graphs[image_id] for image_id in ids]
-    path = source.cache / "scenes" / f"{number:05d}.npz"
+    path = _scene_folder(source) / f"{number:05d}.npz"
     if path.is_file():
         return read_scene_shard(path)
     if worker.detector is None:
@@ -315,6 +332,16 @@ def _detected(worker: _Worker, number: int) -> Sequence[Scene]:
     ]
     write_scene_shard(path, scenes)
     return scenes
+
+
+def _scene_folder(source: DataSource) -> Path:
+    """Where this run's detected scenes are; a shared folder has one part per detector and data."""
+    if source.scenes is None or source.detector_weights is None:
+        return source.cache / "scenes"
+    digest = hashlib.sha256((source.detector_weights / "model.safetensors").read_bytes())
+    digest.update((source.detector_weights / "config.json").read_bytes())
+    digest.update(json.dumps([str(source.folder.resolve()), source.groups[0]]).encode())
+    return source.scenes / digest.hexdigest()[:16]
 
 
 def read_shards(paths: Sequence[Path]) -> Shard:

@@ -41,6 +41,8 @@ def train_reasoner(
     prepare_only: bool = False,
     resume: bool = False,
     stop_after: int | None = None,
+    cache: Path | None = None,
+    scenes: Path | None = None,
 ) -> int:
     """Train and export; see the options of `train --stage reasoner`.
 
@@ -49,8 +51,15 @@ def train_reasoner(
     """
     config = replace(config, steps=steps) if steps is not None else config
     output.mkdir(parents=True, exist_ok=True)
+    data_seed = seed if config.data_seed is None else config.data_seed
     source = read_source(
-        data, detector_weights, output / "cache", config, seed, image_limit=image_limit
+        data,
+        detector_weights,
+        cache or output / "cache",
+        config,
+        data_seed,
+        image_limit=image_limit,
+        scenes=scenes,
     )
     detector = read_detector_config(detector_weights) if detector_weights else None
     vocabulary = _vocabulary(source, detector)

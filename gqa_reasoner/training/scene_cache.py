@@ -6,6 +6,7 @@ A shard is one `.npz`: a JSON record of its scenes and their arrays in half prec
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from detectors.errors import InputError
 from detectors.scene import Relation, Scene, SceneObject, SceneVocabulary
 
-__all__ = ["read_scene_shard", "write_scene_shard"]
+__all__ = ["read_scene_shard", "without_objects", "write_scene_shard"]
 
 _ARRAYS = (
     "features",
@@ -97,4 +98,29 @@ def _scene(record: dict[str, Any]) -> Scene:
         record["scene_attributes"],
         vocabulary=SceneVocabulary(*(tuple(names) for names in record["vocabulary"])),
         detector=record["detector"],
+    )
+
+
+def without_objects(scene: Scene, share: float, seed: int) -> Scene:
+    """The scene as a detector would give it that misses `share` of the objects (at random)."""
+    generator = np.random.default_rng([seed, zlib.crc32(scene.image_id.encode())])
+    kept = np.flatnonzero(generator.random(len(scene.objects)) >= share)
+    ids = {scene.objects[place].id for place in kept}
+    arrays = {
+        name: None if values is None else values[kept]
+        for name in ("features", "class_probabilities", "attribute_probabilities")
+        for values in (getattr(scene, name),)
+    }
+    links = scene.relation_probabilities
+    return Scene(
+        image_id=scene.image_id,
+        width=scene.width,
+        height=scene.height,
+        objects=[scene.objects[place] for place in kept],
+        relations=[r for r in scene.relations if r.subject in ids and r.object in ids],
+        scene_attributes=dict(scene.scene_attributes),
+        relation_probabilities=None if links is None else links[np.ix_(kept, kept)],
+        vocabulary=scene.vocabulary,
+        detector=scene.detector,
+        **arrays,
     )

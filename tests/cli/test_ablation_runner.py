@@ -11,8 +11,9 @@ import pytest
 from detectors.errors import InputError
 from detectors.scene import Relation, Scene, SceneObject
 from eval.ablation import AblationConfig, Configuration
-from gqa_reasoner.ablation_runner import make_runner, without_objects
+from gqa_reasoner.ablation_runner import make_runner
 from gqa_reasoner.pipeline import EXPANSION_MODES
+from gqa_reasoner.training.scene_cache import without_objects
 from knowledge.context import MODES
 
 
@@ -68,7 +69,16 @@ def test_wrong_settings_are_named(config: AblationConfig, settings: dict, messag
         make_runner(config, settings)
 
 
-def test_controls_are_only_for_triples(config: AblationConfig) -> None:
+def test_a_control_that_is_not_defined_is_refused(config: AblationConfig) -> None:
     runner = make_runner(config, {"scene_graphs": config.questions.parent / "graphs.json"})
     with pytest.raises(InputError, match="controls_of"):
-        runner(Configuration("coclick", "random", 0))
+        runner(Configuration("coclick", "shuffled", 0))
+
+
+def test_training_in_the_grid_excludes_other_weights(config: AblationConfig) -> None:
+    training = {"data": "d", "output": "o"}
+    settings = {"images": "x", "weights": "w", "training": training}
+    with pytest.raises(InputError, match="leave out weights"):
+        make_runner(config, settings)
+    with pytest.raises(InputError, match=r"settings: training\.sped"):
+        make_runner(config, {"images": "x", "training": {**training, "sped": 1}})
