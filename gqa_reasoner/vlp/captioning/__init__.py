@@ -1,0 +1,1 @@
+"""Captions of pictures: decoding, the captioner that trains and runs, contact sheets."""
