@@ -64,6 +64,23 @@ def answers(configuration: Configuration) -> RunOutput:
     return RunOutput(said, seconds=0.6, tokens=tokens, details={"parameters": 7})
 
 
+def test_the_focus_has_a_table_of_its_own(tmp_path: Path) -> None:
+    config = make_config(tmp_path, sources=["none", "triples"], controls=[], focus="x")
+    runs, _ = run_ablation(config, answers)
+    table = ablation_table(config, runs)
+    assert table.focus_questions == NUMBER
+    none, triples = table.focus_rows
+    assert none.gain is None and none.mcnemar is None
+    assert triples.accuracy.mean == table.rows[1].accuracy.mean
+    assert triples.mcnemar is not None
+    assert triples.mcnemar.only_first > triples.mcnemar.only_second
+    assert "detailed type x" in as_markdown(table)
+    assert json.loads(json.dumps(table_json(table)))["focus_rows"][1]["label"] == "triples"
+    absent = config.model_copy(update={"focus": "knowledge"})
+    with pytest.raises(InputError, match="focus"):
+        ablation_table(absent, runs)
+
+
 def test_the_grid_holds_sources_controls_and_seeds(tmp_path: Path) -> None:
     labels = [c.label for c in configurations(make_config(tmp_path, seeds=[4]))]
     assert labels == [

@@ -219,3 +219,18 @@ def test_real_questions_never_leak_their_relatives(shared: Path) -> None:
             assert question_id not in records[query.question_id]["entailed"]
             assert query.text != item["question"]
     assert shown > 400
+
+
+def test_the_random_control_has_as_many_queries_of_other_pictures() -> None:
+    log = CoClickLog([(f"query {n}", f"picture {n % 7}", 1.0) for n in range(70)])
+    expander = Expander(TripleStore.default(), Ontology.default(), coclick=log)
+    asked = scene("picture 3", "dog")
+    true = expander.expand(asked, "What is it?", mode="coclick")
+    control = expander.expand(asked, "What is it?", mode="coclick_random", seed=1)
+    assert len(control.queries) == len(true.queries) > 0
+    assert not control.triples
+    assert all(item.image_id != "picture 3" for item in control.queries)
+    assert [q.relevance for q in control.queries] == [q.relevance for q in true.queries]
+    again = expander.expand(asked, "What is it?", mode="coclick_random", seed=1)
+    assert again.queries == control.queries
+    assert expander.expand(asked, "What is it?", mode="coclick_random", seed=2) != control
