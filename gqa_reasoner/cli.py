@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "ablate": "compare sources of context expansion",
     "index": "make or update the index of a picture collection",
     "find": "answer a question over an indexed collection",
+    "serve": "open a web page over an indexed collection",
 }
 """Command name to its help line; `commands/NAME.py` holds the command."""
 

@@ -1,0 +1,221 @@
+"""The pictures of an index, followed while another process writes it.
+
+Reading is cheap and guarded by one lock; the tables are reopened when `CURRENT` names other ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detectors.errors import InputError
+from detectors.extraction import PICTURE_SUFFIXES
+from detectors.scene import Relation, Scene, SceneObject
+from gqa_reasoner.collection.database import open_collection, read_settings
+from gqa_reasoner.web.errors import RequestError
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Library", "Picture"]
+
+_COLUMNS = "image_id, path, digest, width, height, taken, latitude, longitude"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A row of the index's pictures."""
+
+    image_id: str
+    path: str | None
+    digest: str | None
+    width: int
+    height: int
+    taken: str | None
+    latitude: float | None
+    longitude: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page needs for its grid."""
+        return {"image_id": self.image_id, "width": self.width, "height": self.height}
+
+
+class Library:
+    """Reads an index.
+
+    Args:
+        folder: the folder that `gqa-reasoner index` wrote.
+
+    Raises:
+        InputError: no index, of another version, never finished, or locked.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.settings = read_settings(folder)
+        self.source = Path(str(self.settings.get("source") or self.folder.parent))
+        self._lock = threading.Lock()
+        self._current, self._connection = self._open()
+
+    @property
+    def name(self) -> str:
+        """What the collection is called on the page: its folder of pictures."""
+        return self.source.name or str(self.source)
+
+    def version(self) -> str:
+        """The tables that are current; changes whenever an index run finishes.
+
+        Raises:
+            RequestError: 503, the index went away or cannot be opened any more.
+        """
+        with self._lock:
+            self._follow()
+            return self._current
+
+    def __len__(self) -> int:
+        return int(self._rows("SELECT count(*) FROM images")[0][0])
+
+    def page(self, offset: int, limit: int) -> list[Picture]:
+        """Pictures in the order of their ids."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM images ORDER BY image_id LIMIT ? OFFSET ?", [limit, offset]
+        )
+        return [Picture(*row) for row in rows]
+
+    def records(self, image_ids: Sequence[str]) -> list[Picture]:
+        """The pictures of these ids that exist, in the order asked for."""
+        if not image_ids:
+            return []
+        marks = ", ".join("?" * len(image_ids))
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM images WHERE image_id IN ({marks})", list(image_ids)
+        )
+        found = {row[0]: Picture(*row) for row in rows}
+        return [found[key] for key in dict.fromkeys(image_ids) if key in found]
+
+    def picture(self, image_id: str) -> Picture:
+        """One picture.
+
+        Raises:
+            RequestError: 404, no such id in the index.
+        """
+        found = self.records([image_id])
+        if not found:
+            raise RequestError(404, f"no picture {image_id[:200]!r} in this collection")
+        return found[0]
+
+    def file(self, picture: Picture) -> Path:
+        """The picture's file, which lies inside the folder that was indexed.
+
+        Raises:
+            RequestError: 410, deleted after indexing; 403, it leads out of the folder.
+        """
+        places = [Path(picture.path)] if picture.path else []
+        places.append(self.folder.resolve().parent / picture.image_id)
+        roots = [self.source, self.folder.resolve().parent]
+        for place in places:
+            if not place.is_file():
+                continue
+            real = place.resolve()
+            inside = any(real.is_relative_to(root.resolve()) for root in roots)
+            if not inside or real.suffix.lower() not in PICTURE_SUFFIXES:
+                raise RequestError(403, f"{picture.image_id}: leads out of the collection")
+            return real
+        if not self.source.is_dir():
+            raise RequestError(410, f"the folder of pictures {self.source} is gone")
+        raise RequestError(410, f"{picture.image_id}: the picture was deleted after indexing")
+
+    def thumbnail(self, picture: Picture) -> Path | None:
+        """The small picture that the index keeps, if it does."""
+        place = self.folder / "thumbnails" / f"{str(picture.digest)[:24]}.jpg"
+        return place if place.is_file() else None
+
+    def scene(self, image_id: str) -> Scene:
+        """What the tables say of one picture, without the detector's probabilities.
+
+        Raises:
+            RequestError: 404, no such picture.
+        """
+        picture = self.picture(image_id)
+        rows = self._rows(
+            "SELECT object_id, name, score, x1, y1, x2, y2 FROM objects WHERE image_id = ? "
+            "ORDER BY score DESC, object_id",
+            [image_id],
+        )
+        held: dict[str, dict[str, float]] = {}
+        for object_id, name, score in self._rows(
+            "SELECT object_id, name, score FROM attributes WHERE image_id = ? ORDER BY score DESC",
+            [image_id],
+        ):
+            held.setdefault(object_id, {})[name] = score
+        links = self._rows(
+            "SELECT subject, predicate, object, score FROM relations WHERE image_id = ? "
+            "ORDER BY score DESC",
+            [image_id],
+        )
+        facts = self._rows("SELECT kind, value FROM facts WHERE image_id = ?", [image_id])
+        return Scene(
+            image_id,
+            picture.width,
+            picture.height,
+            [SceneObject(row[0], row[1], row[2], row[3:7], held.get(row[0], {})) for row in rows],
+            [Relation(*link) for link in links],
+            dict(facts),
+            detector="index",
+        )
+
+    def commonest(self, limit: int = 40) -> list[tuple[str, int]]:
+        """(object name, pictures that show it), most pictures first."""
+        return self._rows(
+            "SELECT name, count(DISTINCT image_id) AS n FROM objects WHERE score >= 0.5 "
+            "GROUP BY name ORDER BY n DESC, name LIMIT ?",
+            [limit],
+        )
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        with self._lock:
+            self._connection.close()
+
+    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        with self._lock:
+            self._follow()
+            try:
+                return self._connection.execute(sql, list(values)).fetchall()
+            except Exception as error:  # duckdb's errors share no base with ours
+                line = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise RequestError(503, f"the index cannot be read ({line[:160]})", 5) from None
+
+    def _follow(self) -> None:
+        """Reopen when an index run finished; complain when the index went away."""
+        try:
+            current = (self.folder / "CURRENT").read_text(encoding="utf-8").strip()
+        except OSError:
+            raise RequestError(
+                503, f"the index {self.folder} is gone; index the pictures again", 30
+            ) from None
+        if current == self._current:
+            return
+        try:
+            found = self._open()
+        except InputError as error:
+            raise RequestError(503, str(error), 10) from None
+        self._connection.close()
+        self._current, self._connection = found
+
+    def _open(self) -> tuple[str, duckdb.DuckDBPyConnection]:
+        """The current tables; tried again when a writer swaps them meanwhile."""
+        for attempt in range(3):
+            try:
+                current = (self.folder / "CURRENT").read_text(encoding="utf-8").strip()
+            except OSError:
+                current = ""
+            try:
+                return current, open_collection(self.folder)
+            except InputError:
+                if attempt == 2:
+                    raise
+        raise InputError(f"{self.folder}: cannot be opened")
