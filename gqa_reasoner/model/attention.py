@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.errors import InputError
+from gqa_reasoner.model.frozen import PackedLinear
 
 __all__ = ["ACTIVATIONS", "Attention", "FeedForward", "RelativeBias", "RootMeanSquareNorm"]
 
@@ -82,12 +83,30 @@ class Attention(nn.Module):
         Args:
             bias: added to the logits, broadcastable to (B, H, Q, K), or None.
         """
+        shape = (self.heads, self.head_width)
+        return self.attend_heads(*(v.unflatten(-1, shape) for v in (query, key, value)), bias)
+
+    def attend_heads(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        *,
+        causal: bool = False,
+    ) -> Tensor:
+        """`attend` with queries (B, Q, H, head width) and keys alike.
+
+        Args:
+            causal: a query sees its own and earlier places only; then without bias.
+        """
         mixed = functional.scaled_dot_product_attention(
-            self._split(query),
-            self._split(key),
-            self._split(value),
+            query.transpose(1, 2),
+            key.transpose(1, 2),
+            value.transpose(1, 2),
             attn_mask=bias,
             dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
             scale=self.scale,
         )
         return mixed.transpose(1, 2).flatten(2)
@@ -114,14 +133,25 @@ class FeedForward(nn.Module):
                 f"trunk: activation: expected one of {', '.join(known)}, got {activation!r}"
             )
         self.activation = ACTIVATIONS[name]
+        self.exact = name == "gelu"
         self.input = nn.Linear(width, inner, bias=bias)
         self.gate = nn.Linear(width, inner, bias=bias) if activation != name else None
         self.output = nn.Linear(inner, width, bias=bias)
 
     def forward(self, values: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
-        hidden = self.activation(self.input(values))
-        return self.output(hidden if self.gate is None else hidden * self.gate(values))
+        return self.output(self.inside(values))
+
+    def inside(self, values: Tensor) -> Tensor:
+        """(..., D) to the inner values (..., inner), ready for `output`."""
+        if isinstance(self.input, PackedLinear) and self.gate is None and self.exact:
+            return self.input(values, gelu=True)
+        hidden = self.input(values)
+        if self.exact and not torch.is_grad_enabled():
+            torch.ops.aten.gelu_(hidden)
+        else:
+            hidden = self.activation(hidden)
+        return hidden if self.gate is None else hidden * self.gate(values)
 
 
 class RootMeanSquareNorm(nn.Module):

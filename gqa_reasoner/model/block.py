@@ -1,38 +1,21 @@
-"""One layer's weights, and how a batch's positions lie in memory.
+"""One layer's weights.
 
-Legend: B batch, L length, N real positions of a packed batch, D width, I inner attention width.
+Legend: D width, I inner attention width.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import torch
 from torch import Tensor, nn
 
 from gqa_reasoner.model.attention import Attention, FeedForward, RootMeanSquareNorm
 from gqa_reasoner.model.config import TrunkConfig
+from gqa_reasoner.model.frozen import PackedLinear
 from gqa_reasoner.model.plan import Row
 
-__all__ = ["Block", "Layout", "make_norm"]
+__all__ = ["Block", "make_norm"]
 
-
-class Layout(NamedTuple):
-    """How a group's positions lie: padded (B, L, D), or packed (N, D) with `places` in B * L."""
-
-    batch: int
-    length: int
-    places: Tensor | None
-
-    def pad(self, values: Tensor) -> Tensor:
-        """To (B, L, D), zeros at padding."""
-        if self.places is None:
-            return values
-        flat = values.new_zeros(self.batch * self.length, values.shape[-1])
-        return flat.index_copy(0, self.places, values).unflatten(0, (self.batch, self.length))
-
-    def pack(self, values: Tensor) -> Tensor:
-        """From (B, L, D) to the layout's own form."""
-        return values if self.places is None else values.flatten(0, 1).index_select(0, self.places)
+_FREEZABLE = (torch.float32, torch.bfloat16)
 
 
 class Block(nn.Module):
@@ -60,13 +43,33 @@ class Block(nn.Module):
 
     def finish(self, values: Tensor, mixed: Tensor) -> Tensor:
         """Residual, norms and feed-forward after the attention has mixed the values (..., I)."""
-        update = self.dropout(self.attention.output(mixed))
-        values = values + update if self.pre else self.attention_norm(values + update)
+        values = self._add(self.attention.output, mixed, values)
+        if not self.pre:
+            values = self.attention_norm(values)
         if self.feed_forward is None:
             return values
         inner = self.feed_forward_norm(values) if self.pre else values
-        values = values + self.dropout(self.feed_forward(inner))
+        values = self._add(self.feed_forward.output, self.feed_forward.inside(inner), values)
         return values if self.pre else self.feed_forward_norm(values)
+
+    def freeze(self, rows: int, *, project: bool) -> None:
+        """Replace the linear layers by packed ones; `project`: the fused input projection too."""
+        owners = [(self.attention, "output")]
+        owners += [(self.attention, "query_key_value")] if project else []
+        feed = self.feed_forward
+        if feed is not None:
+            owners += [(feed, "input"), (feed, "output")]  # type: ignore[list-item]
+        for owner, name in owners:
+            linear = getattr(owner, name)
+            if isinstance(linear, nn.Linear) and linear.weight.dtype in _FREEZABLE:
+                setattr(owner, name, PackedLinear(linear, rows))
+
+    def _add(self, last: nn.Module, inner: Tensor, values: Tensor) -> Tensor:
+        """values + dropout(last(inner)), without a copy where no gradient is needed."""
+        if isinstance(last, PackedLinear):
+            return last(inner, residual=values)
+        update = self.dropout(last(inner))
+        return values + update if torch.is_grad_enabled() else update.add_(values)
 
 
 def make_norm(config: TrunkConfig) -> nn.Module:

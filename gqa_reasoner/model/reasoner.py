@@ -153,6 +153,7 @@ class ReasonerModel(nn.Module):
             text_mask=batch.text_mask,
             vision_mask=batch.vision_mask,
             edges=batch.edges,
+            packed=True,
             keep_attention=(last,) if keep_attention else (),
         )
         rows = torch.arange(len(batch))

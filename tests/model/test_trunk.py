@@ -304,3 +304,74 @@ rows = st.builds(
 def test_configuration_reads_back_equal(layers: list[Row], heads: int) -> None:
     config = TrunkConfig(plan=Plan(tuple(layers)), width=heads * 8, heads=heads)
     assert TrunkConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_packed_gradients_equal_padded_ones(name: str) -> None:
+    trunk = make_trunk(PLANS[name], dropout=0.0, attention_dropout=0.0)
+    text, vision = random_streams()
+    given_vision = None if name == "causal" else vision
+    masks = {"text_mask": TEXT_MASK, "vision_mask": None if name == "causal" else VISION_MASK}
+    gradients = []
+    for packed in (False, True):
+        trunk.zero_grad()
+        output = trunk(text, given_vision, packed=packed, **masks)
+        loss = output.text[TEXT_MASK].square().sum()
+        if output.vision is not None:
+            loss = loss + output.vision[VISION_MASK].square().sum()
+        loss.backward()
+        gradients.append({n: p.grad.clone() for n, p in trunk.named_parameters()
+                          if p.grad is not None})  # fmt: skip
+    assert gradients[0].keys() == gradients[1].keys()
+    for key, value in gradients[0].items():
+        torch.testing.assert_close(gradients[1][key], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("plan", [Plan.one_stream(2), Plan((Row(tied=False),) * 2)])
+def test_packed_edges_and_kept_attention_equal_padded_ones(plan: Plan) -> None:
+    trunk = make_trunk(plan, edge_types=3)
+    text, vision = random_streams()
+    holes = TEXT_MASK.clone()
+    holes[0, 1] = False  # a position in the middle is hidden, as `drop_sources` does
+    edges = Edges(
+        batch=torch.tensor([0, 0, 1, 1, 2]),
+        query=torch.tensor([2, 1, 7, 7, 0]),
+        key=torch.tensor([6, 0, 0, 0, 1]),
+        kind=torch.tensor([0, 2, 1, 2, 1]),
+        weight=torch.tensor([1.0, 3.0, 0.5, 2.0, 1.0]),
+    )
+    masks = {"text_mask": holes, "vision_mask": VISION_MASK, "edges": edges}
+    plain = trunk(text, vision, keep_attention=[1], **masks)
+    packed = trunk(text, vision, keep_attention=[1], packed=True, **masks)
+    torch.testing.assert_close(packed.text[holes], plain.text[holes])
+    torch.testing.assert_close(packed.vision[VISION_MASK], plain.vision[VISION_MASK])
+    if plan.rows[0].joint:
+        rows = torch.cat([holes, VISION_MASK], dim=1)
+        first, second = (o.attention[1].transpose(1, 2)[rows] for o in (packed, plain))
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_relative_positions_survive_packing_and_hidden_states_can_be_left_out(packed: bool) -> None:
+    trunk = make_trunk(Plan.one_stream(2), relative_buckets=8, norm_position="pre")
+    text, vision = random_streams()
+    masks = {"text_mask": TEXT_MASK, "vision_mask": VISION_MASK}
+    plain = trunk(text, vision, **masks)
+    lean = trunk(text, vision, packed=packed, keep_hidden=False, **masks)
+    assert len(plain.hidden) == 3 and lean.hidden == []
+    torch.testing.assert_close(lean.text[TEXT_MASK], plain.text[TEXT_MASK])
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_a_frozen_trunk_gives_the_same_states(name: str, position: str) -> None:
+    trunk = make_trunk(PLANS[name], norm_position=position)
+    text, vision = random_streams()
+    given_vision = None if name == "causal" else vision
+    masks = {"text_mask": TEXT_MASK, "vision_mask": None if name == "causal" else VISION_MASK}
+    with torch.inference_mode():
+        before = trunk(text, given_vision, packed=True, **masks)
+        after = trunk.freeze(rows=12)(text, given_vision, packed=True, **masks)
+    torch.testing.assert_close(after.text, before.text, rtol=1e-5, atol=1e-5)
+    if before.vision is not None:
+        torch.testing.assert_close(after.vision, before.vision, rtol=1e-5, atol=1e-5)

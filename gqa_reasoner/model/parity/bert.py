@@ -41,11 +41,17 @@ class Bert(nn.Module):
         self.pooler = nn.Linear(width, width) if pooled else None
 
     def forward(
-        self, ids: Tensor, mask: Tensor | None = None, segments: Tensor | None = None
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        *,
+        packed: bool = False,
     ) -> TextStates:
-        """(B, T) word ids; `mask` True at real words."""
-        output = self.trunk(self.embedding(ids, segments), text_mask=mask)
-        hidden = [streams["t"] for streams in output.hidden]
+        """(B, T) word ids; `mask` True at real words; `packed`: the last layer's states alone."""
+        embedded = self.embedding(ids, segments)
+        output = self.trunk(embedded, text_mask=mask, packed=packed, keep_hidden=not packed)
+        hidden = [streams["t"] for streams in output.hidden] or [output.text]
         pooled = self.pooler(hidden[-1][:, 0]).tanh() if self.pooler is not None else None
         return TextStates(hidden, pooled)
 

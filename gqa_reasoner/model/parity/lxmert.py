@@ -66,13 +66,21 @@ class Lxmert(nn.Module):
         mask: Tensor | None = None,
         region_mask: Tensor | None = None,
         segments: Tensor | None = None,
+        *,
+        packed: bool = False,
     ) -> LxmertStates:
-        """(B, T) word ids, (B, V, F) features, (B, V, 4) boxes in shares of the picture."""
+        """(B, T) word ids, (B, V, F) features, (B, V, 4) boxes in shares of the picture.
+
+        Args:
+            packed: compute real positions only.
+        """
         output = self.trunk(
             self.embedding(ids, segments),
             self.regions(features, boxes),
             text_mask=mask,
             vision_mask=region_mask,
+            packed=packed,
+            keep_hidden=False,
         )
         pooled = self.pooler(output.text[:, 0]).tanh()
         answers = self.answer_head(pooled) if self.answer_head is not None else None

@@ -39,11 +39,20 @@ class VisualBert(nn.Module):
         features: Tensor,
         mask: Tensor | None = None,
         region_mask: Tensor | None = None,
+        *,
+        packed: bool = False,
     ) -> TextStates:
-        """(B, T) word ids and (B, V, F) features to states over T + V."""
+        """(B, T) word ids and (B, V, F) features to states over T + V.
+
+        Args:
+            packed: compute real positions only, and return the last layer's states alone.
+        """
         text = self.embedding(ids)
         vision = self.embedding.finish(self.regions(features))
-        output = self.trunk(text, vision, text_mask=mask, vision_mask=region_mask)
+        output = self.trunk(text, vision, text_mask=mask, vision_mask=region_mask, packed=packed)
+        if packed:
+            last = torch.cat([output.text, output.vision], dim=1)
+            return TextStates([last], self.pooler(last[:, 0]).tanh())
         hidden = [torch.cat([streams["t"], streams["v"]], dim=1) for streams in output.hidden]
         return TextStates(hidden, self.pooler(hidden[-1][:, 0]).tanh())
 
