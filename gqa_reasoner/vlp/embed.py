@@ -6,6 +6,7 @@ Legend: B batch, V cells, F feature width, D width. Cells lie row by row; boxes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,14 +15,20 @@ from torch import Tensor, nn
 from gqa_reasoner.vlp.config import ModelConfig
 from gqa_reasoner.vlp.dictionary import VisualDictionary
 
-__all__ = ["VisionEmbedding", "VisionTokens", "cell_boxes"]
+__all__ = ["Hidden", "VisionEmbedding", "VisionTokens", "cell_boxes"]
 
 
 class VisionTokens(NamedTuple):
-    """`tokens` (B, V, D); `codes` (B, V) of the visual dictionary, where there is one."""
+    """`tokens` (B, V, D); `codes` (B, V) of the visual dictionary, where there is one; `hidden`
+    (B, V) True where the feature was withheld, or None."""
 
     tokens: Tensor
     codes: Tensor | None
+    hidden: Tensor | None
+
+
+Hidden = Tensor | Callable[[Tensor], Tensor] | None
+"""(B, V) True where a feature is withheld, or how to choose that from the codes (B, V)."""
 
 
 def cell_boxes(grid: tuple[int, int]) -> Tensor:
@@ -66,22 +73,24 @@ class VisionEmbedding(nn.Module):
         self.register_buffer("boxes", cell_boxes(config.grid), persistent=False)
 
     def forward(
-        self, features: Tensor, *, hidden: Tensor | None = None, boxes: Tensor | None = None
+        self, features: Tensor, *, hidden: Hidden = None, boxes: Tensor | None = None
     ) -> VisionTokens:
         """Embed the cells of a batch of pictures.
 
         Args:
             features: (B, V, F).
-            hidden: (B, V) True where the feature is withheld (its place is not).
+            hidden: where the feature is withheld (its place is not); see `Hidden`.
             boxes: (B, V, 5); None: the cells of the grid.
         """
         found = self.features(self.feature_norm(features))
         codes = None
         if self.dictionary is not None:
             found, codes = self.dictionary(found)
+        if callable(hidden):
+            hidden = hidden(codes if codes is not None else features.new_zeros(features.shape[:2]))
         if hidden is not None:
             found = torch.where(hidden[..., None], self.hidden.to(found.dtype), found)
-        return VisionTokens(self.finish(found, boxes), codes)
+        return VisionTokens(self.finish(found, boxes), codes, hidden)
 
     def finish(self, found: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Add place and segment; norm and dropout."""

@@ -17,7 +17,7 @@ from detectors.errors import InputError
 from gqa_reasoner.model.embed import TextEmbedding
 from gqa_reasoner.model.trunk import Cache, Trunk, TrunkOutput
 from gqa_reasoner.vlp.config import ModelConfig, trunk_config
-from gqa_reasoner.vlp.embed import VisionEmbedding, VisionTokens
+from gqa_reasoner.vlp.embed import Hidden, VisionEmbedding, VisionTokens
 from gqa_reasoner.vlp.heads import MatchHead, Pool, Projection, WordHead, initialise
 
 __all__ = ["DecodeState", "VisionLanguageModel"]
@@ -130,7 +130,7 @@ class VisionLanguageModel(nn.Module):
         return self.text_embedding.finish(total)
 
     def embed_images(
-        self, features: Tensor, *, hidden: Tensor | None = None, boxes: Tensor | None = None
+        self, features: Tensor, *, hidden: Hidden = None, boxes: Tensor | None = None
     ) -> VisionTokens:
         """Tower features (B, V, F) to tokens; see `VisionEmbedding`.
 
@@ -206,10 +206,29 @@ class VisionLanguageModel(nn.Module):
         Raises:
             InputError: not a one- or two-stream model.
         """
-        output = self.fuse(ids, mask, features, language)
+        self._require("one_stream two_stream", "match_score")
+        text = self.embed_text(ids, language=language)
+        return self.match_tokens(text, mask, self.embed_images(features).tokens)
+
+    def match_tokens(self, text: Tensor, mask: Tensor | None, vision: Tensor) -> Tensor:
+        """As `match_score`, from tokens (B, T, D) and (B, V, D) that are embedded already.
+
+        Raises:
+            InputError: not a one- or two-stream model.
+        """
+        output = self.trunk(text, vision, text_mask=mask)
+        return self.pair_logits(output, mask)
+
+    def pair_logits(self, output: TrunkOutput, mask: Tensor | None) -> Tensor:
+        """Match logits (B,) of pairs that went through the trunk.
+
+        Raises:
+            InputError: the model has no match head, or a stream is absent.
+        """
         if self.match is None or output.text is None or output.vision is None:
             raise InputError(f"recipe {self.config.recipe!r} has no match head")
-        return self.match(output.text, mask, output.vision)
+        logits: Tensor = self.match(output.text, mask, output.vision)
+        return logits
 
     # ---- captioners ------------------------------------------------------------------------
 

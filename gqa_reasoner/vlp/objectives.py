@@ -1,0 +1,327 @@
+"""From a batch to the named losses of a recipe, or of a task that a model is fine-tuned for.
+
+Legend: B pictures, N texts, T text length, V cells, D width, P pairs, K negatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from detectors.errors import InputError
+from gqa_reasoner.vlp.corpus import Batch
+from gqa_reasoner.vlp.embed import Hidden, VisionTokens
+from gqa_reasoner.vlp.losses import (
+    IGNORED,
+    hard_negatives,
+    image_text_match,
+    masked_class,
+    masked_code,
+    masked_features,
+    masked_ids,
+    match_ranking,
+    next_token,
+    symmetric_contrastive,
+    word_patch_alignment,
+)
+from gqa_reasoner.vlp.masking import (
+    SPECIAL_PIECES,
+    MaskedWords,
+    mask_codes,
+    mask_regions,
+    mask_words,
+)
+from gqa_reasoner.vlp.model import VisionLanguageModel
+from gqa_reasoner.vlp.recipe import Recipe
+from gqa_reasoner.vlp.targets import CellClasses
+
+__all__ = ["Guide", "Objective", "captioning_loss", "join_tags", "retrieval_loss"]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A dual encoder's embeddings of the corpus, from which hard negatives are drawn:
+    `images` (pictures, S) and `texts` (pictures, captions, S), and its scale."""
+
+    images: Tensor
+    texts: Tensor
+    scale: float = 20.0
+
+    def scores(self, batch: Batch) -> Tensor:
+        """(N, B) scaled similarities of the batch's texts and pictures."""
+        rows = batch.rows[batch.owner]
+        return self.scale * self.texts[rows, batch.captions] @ self.images[batch.rows].T
+
+
+@dataclass
+class Objective:
+    """The losses of a recipe's pre-training, by name and unweighted.
+
+    Args:
+        recipe: which losses, and how much is hidden.
+        vocabulary: number of word pieces.
+        classes: of cells, for `masked_class`.
+        guide: where the recipe has both a match loss and a guide, mismatched pictures are drawn
+            by its scores.
+    """
+
+    recipe: Recipe
+    vocabulary: int
+    classes: CellClasses | None = None
+    guide: Guide | None = None
+    mismatched: float = 0.5
+
+    def losses(
+        self, model: VisionLanguageModel, batch: Batch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """All losses of one batch."""
+        if self.recipe.plan == "dual":
+            return {"contrastive": _contrastive(model, batch)}
+        if self.recipe.plan == "encoder_decoder":
+            from gqa_reasoner.vlp.generation import generation_losses
+
+            return generation_losses(
+                model, batch, self.recipe.losses, self.recipe.masking, generator
+            )
+        if "unpaired" in self.recipe.transforms:
+            return self._unpaired(model, batch, generator)
+        return self._paired(model, batch, generator)
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """The weighted sum."""
+        return torch.stack([self.recipe.losses[name] * losses[name] for name in losses]).sum()
+
+    # ---- one- and two-stream models --------------------------------------------------------
+
+    def _paired(
+        self, model: VisionLanguageModel, batch: Batch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One pass: some pairs mismatched for the match loss, the others with parts hidden."""
+        matched, picture = self._partners(batch, generator)
+        words_rows, region_rows = self._sides(matched, generator)
+        masked = self._mask_words(batch.ids, batch.starts, words_rows, generator)
+        text = model.embed_text(masked.ids, language=batch.language)
+        mask, labels = batch.mask, masked.labels
+        if batch.tags is not None:
+            tags = batch.tags
+            hidden_tags = self._mask_words(tags.ids, tags.starts, None, generator)
+            tag_labels = hidden_tags.labels[picture]
+            tag_labels = tag_labels.masked_fill(~words_rows[:, None], IGNORED)
+            ids = torch.where(words_rows[:, None], hidden_tags.ids[picture], tags.ids[picture])
+            joined = join_tags(model, text, mask, ids, tags.mask[picture], tags.boxes[picture])
+            text, mask = joined
+            labels = torch.cat([labels, tag_labels], dim=1)
+        features = batch.features[picture]
+        hide = self._region_mask(features, region_rows, generator)
+        vision = model.embed_images(features, hidden=hide)
+        tokens, kept = self._sampled(model, vision.tokens, generator)
+        output = model.trunk(text, tokens, text_mask=mask)
+        found: dict[str, Tensor] = {}
+        wanted = self.recipe.losses
+        if "masked_words" in wanted:
+            found["masked_words"] = _word_loss(model, output.text, labels)
+        found |= self._region_losses(model, output.vision, features, vision, kept)
+        if "match" in wanted:
+            found["match"] = image_text_match(model.pair_logits(output, mask), matched)
+        if "alignment" in wanted:
+            real = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            words = mask.clone()
+            words[:, : batch.ids.shape[1]] &= batch.ids >= SPECIAL_PIECES
+            found["alignment"] = word_patch_alignment(
+                output.text, output.vision, words, real, matched
+            )
+        return {name: found[name] for name in wanted}
+
+    def _unpaired(
+        self, model: VisionLanguageModel, batch: Batch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Texts alone; pictures with the detector's tags as their text. Never a caption with
+        its picture."""
+        if batch.tags is None:
+            raise InputError(
+                f"recipe {self.recipe.name!r} needs detector tags of the pictures (--scenes)"
+            )
+        masked = self._mask_words(batch.ids, batch.starts, None, generator)
+        text = model.embed_text(masked.ids, language=batch.language)
+        alone = model.trunk(text, text_mask=batch.mask)
+        word_loss = _word_loss(model, alone.text, masked.labels)
+
+        tags = batch.tags
+        start = torch.full((len(tags.ids), 1), 2)  # [CLS]
+        hidden_tags = self._mask_words(tags.ids, tags.starts, None, generator)
+        first = model.embed_text(start)
+        joined, mask = join_tags(
+            model, first, torch.ones_like(start, dtype=torch.bool), hidden_tags.ids, tags.mask,
+            tags.boxes,
+        )  # fmt: skip
+        rows = torch.ones(len(batch.features), dtype=torch.bool)
+        hide = self._region_mask(batch.features, rows, generator)
+        vision = model.embed_images(batch.features, hidden=hide)
+        output = model.trunk(joined, vision.tokens, text_mask=mask)
+        labels = functional.pad(hidden_tags.labels, (1, 0), value=IGNORED)
+        tag_loss = _word_loss(model, output.text, labels)
+        found = {"masked_words": (word_loss + tag_loss) / 2}
+        found |= self._region_losses(model, output.vision, batch.features, vision, None)
+        return {name: found[name] for name in self.recipe.losses}
+
+    def _partners(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(N,) whether each text keeps its picture, and the picture it is shown with."""
+        count, pictures = len(batch.ids), len(batch.features)
+        matched = torch.ones(count, dtype=torch.bool)
+        picture = batch.owner.clone()
+        if "match" not in self.recipe.losses or pictures < 2:
+            return matched, picture
+        matched = torch.rand(count, generator=generator) >= self.mismatched
+        if self.guide is not None:
+            positive = batch.owner[:, None] == torch.arange(pictures)[None]
+            others = hard_negatives(self.guide.scores(batch), positive, 1, generator)[:, 0]
+        else:
+            shift = torch.randint(1, pictures, (count,), generator=generator)
+            others = (batch.owner + shift) % pictures
+        return matched, torch.where(matched, picture, others)
+
+    def _sides(self, matched: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(N,) where words are hidden, and where regions are; only true pairs count."""
+        if not self.recipe.masking.one_side:
+            return matched, matched
+        words = torch.rand(len(matched), generator=generator) < 0.5
+        return matched & words, matched & ~words
+
+    def _mask_words(
+        self, ids: Tensor, starts: Tensor, rows: Tensor | None, generator: torch.Generator
+    ) -> MaskedWords:
+        masking = self.recipe.masking
+        return mask_words(
+            ids,
+            vocabulary=self.vocabulary,
+            rate=masking.words,
+            starts=starts if masking.whole_words else None,
+            rows=rows,
+            generator=generator,
+        )
+
+    def _region_mask(self, features: Tensor, rows: Tensor, generator: torch.Generator) -> Hidden:
+        """What to withhold of the pictures, as `embed_images` takes it."""
+        wanted, rate = self.recipe.losses, self.recipe.masking.regions
+        if "masked_codes" in wanted:
+            return lambda codes: mask_codes(codes, rate=rate, rows=rows, generator=generator)
+        if "masked_class" in wanted or "masked_features" in wanted:
+            batch, cells = features.shape[:2]
+            return mask_regions(batch, cells, rate=rate, rows=rows, generator=generator)
+        return None
+
+    def _sampled(
+        self, model: VisionLanguageModel, tokens: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """A random part of the cells while training (Pixel-BERT, section 3.3)."""
+        count = model.config.sizes.sampled_cells
+        if not model.training or not 0 < count < tokens.shape[1]:
+            return tokens, None
+        draw = torch.rand(tokens.shape[:2], generator=generator)
+        kept = draw.argsort(dim=1)[:, :count]
+        return tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1])), kept
+
+    def _region_losses(
+        self,
+        model: VisionLanguageModel,
+        states: Tensor | None,
+        features: Tensor,
+        vision: VisionTokens,
+        kept: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """The losses over hidden cells."""
+        wanted = self.recipe.losses
+        hidden = vision.hidden
+        if hidden is None or states is None or kept is not None:
+            return {}
+        found = {}
+        if "masked_class" in wanted:
+            if self.classes is None or model.classes is None:
+                raise InputError(f"recipe {self.recipe.name!r} needs object classes of cells")
+            logits = model.classes(states[hidden])[None]
+            target = self.classes.distribution(features[hidden])[None]
+            every = torch.ones(logits.shape[:2], dtype=torch.bool)
+            found["masked_class"] = masked_class(logits, target, every)
+        if "masked_features" in wanted and model.features is not None:
+            target = functional.layer_norm(features[hidden], features.shape[-1:])[None]
+            predicted = model.features(states[hidden])[None].float()
+            every = torch.ones(target.shape[:2], dtype=torch.bool)
+            found["masked_features"] = masked_features(predicted, target, every)
+        if "masked_codes" in wanted and model.codes is not None and vision.codes is not None:
+            found["masked_codes"] = masked_code(model.codes(states), vision.codes, hidden)
+        return found
+
+
+def _word_loss(model: VisionLanguageModel, states: Tensor | None, labels: Tensor) -> Tensor:
+    """Masked words; logits are computed only where there is a label."""
+    if states is None:
+        raise InputError("masked words: expected text states, got none")
+    counted = labels != IGNORED
+    if not bool(counted.any()):
+        return states.sum() * 0
+    return masked_ids(model.word_logits(states[counted])[None], labels[counted][None])
+
+
+def join_tags(
+    model: VisionLanguageModel, text: Tensor, mask: Tensor, ids: Tensor, tag_mask: Tensor,
+    boxes: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Append tags (N, G), words that carry their boxes, to embedded texts (N, T, D)."""
+    room = model.config.sizes.text_length - text.shape[1]
+    ids, tag_mask, boxes = ids[:, :room], tag_mask[:, :room], boxes[:, :room]
+    tokens = model.embed_text(ids, boxes=boxes, offset=text.shape[1])
+    return torch.cat([text, tokens], dim=1), torch.cat([mask, tag_mask], dim=1)
+
+
+def _contrastive(model: VisionLanguageModel, batch: Batch) -> Tensor:
+    images = model.encode_images(batch.features)
+    texts = model.encode_text(batch.ids, batch.mask, batch.language)
+    return symmetric_contrastive(images, texts, model.scale, batch.owner)
+
+
+def retrieval_loss(
+    model: VisionLanguageModel,
+    batch: Batch,
+    generator: torch.Generator,
+    *,
+    negatives: int = 3,
+    guide: Guide | None = None,
+) -> Tensor:
+    """Fine-tuning for search: contrastive for dual encoders; for the others each true pair is
+    ranked against `negatives` other pictures and as many other texts, drawn evenly or, with a
+    guide, by its scores."""
+    if model.config.plan == "dual":
+        return _contrastive(model, batch)
+    count, pictures = len(batch.ids), len(batch.features)
+    if pictures < 2:
+        raise InputError("retrieval: a batch needs at least two pictures")
+    positive = batch.owner[:, None] == torch.arange(pictures)[None]
+    scores = torch.zeros(count, pictures) if guide is None else guide.scores(batch)
+    own_texts = batch.owner[:, None] == batch.owner[None]
+    images = hard_negatives(scores, positive, negatives, generator)
+    texts = hard_negatives(scores.T[batch.owner], own_texts, negatives, generator)
+    here = torch.arange(count)
+    text_index = torch.cat([here, here.repeat_interleave(negatives), texts.flatten()])
+    image_index = torch.cat(
+        [batch.owner, images.flatten(), batch.owner.repeat_interleave(negatives)]
+    )
+    text = model.embed_text(batch.ids, language=batch.language)
+    vision = model.embed_images(batch.features).tokens
+    logits = model.match_tokens(text[text_index], batch.mask[text_index], vision[image_index])
+    true, by_image, by_text = logits.float().split([count, count * negatives, count * negatives])
+    to_image = torch.cat([true[:, None], by_image.view(count, -1)], dim=1)
+    to_text = torch.cat([true[:, None], by_text.view(count, -1)], dim=1)
+    return (match_ranking(to_image) + match_ranking(to_text)) / 2
+
+
+def captioning_loss(model: VisionLanguageModel, batch: Batch, *, smoothing: float = 0.1) -> Tensor:
+    """Fine-tuning for captions: the next word, given the picture and the words so far."""
+    from gqa_reasoner.vlp.generation import shifted
+
+    inputs, labels = shifted(batch.ids, batch.mask)
+    vision = model.embed_images(batch.features).tokens[batch.owner]
+    logits = model.generate_logits(inputs, batch.mask, vision, None)
+    return next_token(logits, labels, smoothing)
