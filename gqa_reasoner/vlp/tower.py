@@ -24,6 +24,7 @@ class ImageTower(Protocol):
     """What every tower offers."""
 
     name: str
+    """Its specification, as `open_tower` reads it."""
     fingerprint: str
     """Changes when the tower's weights or its preprocessing do."""
     grid: tuple[int, int]
@@ -47,7 +48,8 @@ def open_tower(spec: str) -> ImageTower:
 
     Args:
         spec: `mobilenet:DIR`, `clip:DIR`, `siglip:DIR`, `blip:DIR` (frozen, weights of
-            `transformers` in the folder), `patches[:SIZE]` (raw 32-pixel patches of a SIZE
+            `transformers` in the folder), `reduced:DIR` (see `reduction`),
+            `patches[:SIZE]` (raw 32-pixel patches of a SIZE
             picture, default 224), or `conv[:WIDTH]` (small, trainable, not pre-trained).
 
     Raises:
@@ -58,12 +60,18 @@ def open_tower(spec: str) -> ImageTower:
         return PatchTower(_number(spec, rest, 224))
     if kind == "conv":
         return ConvTower(_number(spec, rest, 256))
+    if kind == "reduced":
+        from gqa_reasoner.vlp.reduction import ReducedTower, Reduction
+
+        reduction = Reduction.load(rest)
+        return ReducedTower(open_tower(reduction.inner), reduction, spec)
     if kind in ("mobilenet", "clip", "siglip", "blip"):
         if not rest or not Path(rest).is_dir():
             raise InputError(f"tower {spec!r}: expected {kind}:FOLDER with weights")
         return HubTower(kind, Path(rest))
     raise InputError(
-        f"tower {spec!r}: expected mobilenet:DIR, clip:DIR, siglip:DIR, blip:DIR, patches or conv"
+        f"tower {spec!r}: expected mobilenet:DIR, clip:DIR, siglip:DIR, blip:DIR, reduced:DIR, "
+        "patches or conv"
     )
 
 
@@ -83,7 +91,7 @@ class PatchTower(nn.Module):
     def __init__(self, image_size: int = 224) -> None:
         super().__init__()
         side = image_size // self.patch
-        self.name = "patches"
+        self.name = f"patches:{image_size}"
         self.image_size = image_size
         self.grid = (side, side)
         self.width = 3 * self.patch * self.patch
@@ -110,7 +118,7 @@ class ConvTower(nn.Module):
                 nn.ReLU(),
             ]
         self.layers = nn.Sequential(*layers)
-        self.name = "conv"
+        self.name = f"conv:{width}"
         self.image_size = image_size
         self.grid = (image_size // 32, image_size // 32)
         self.width = width
@@ -152,7 +160,7 @@ class HubTower:
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         self.kind = kind
-        self.name = kind
+        self.name = f"{kind}:{folder}"
         self.mean = torch.tensor(processor.image_mean).view(1, 3, 1, 1)
         self.deviation = torch.tensor(processor.image_std).view(1, 3, 1, 1)
         self.image_size = int(getattr(self.model.config, "image_size", 224))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from detectors.errors import InputError
 from gqa_reasoner.vlp.data.pictures import PictureSource
 from gqa_reasoner.vlp.tower import ImageTower
 
-__all__ = ["FLIP", "FeatureCache", "picture_tensor"]
+__all__ = ["FLIP", "FeatureCache", "picture_tensor", "write_cache"]
 
 FLIP = "#flip"
 """Ending of the row of a mirrored picture."""
@@ -169,6 +169,42 @@ class FeatureCache:
                 done[good] = 1
             done.flush()
         return cls.open(path, tower.fingerprint)
+
+
+def write_cache(
+    path: str | Path,
+    parts: Iterable[tuple[Sequence[str], Tensor]],
+    *,
+    shape: tuple[int, int, int],
+    grid: tuple[int, int],
+    tower: str,
+    fingerprint: str,
+) -> FeatureCache:
+    """Write features that are already computed.
+
+    Args:
+        path: folder of the cache.
+        parts: names and their features (B, R * C, F), in all N rows.
+        shape: (N, R * C, F).
+        grid: R, C.
+        tower: its name.
+        fingerprint: its fingerprint.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.json").unlink(missing_ok=True)
+    features = np.lib.format.open_memmap(
+        path / "features.npy", mode="w+", dtype=np.float16, shape=shape
+    )
+    names: list[str] = []
+    for part, values in parts:
+        features[len(names) : len(names) + len(part)] = values.numpy().astype(np.float16)
+        names += part
+    features.flush()
+    np.save(path / "done.npy", np.ones(shape[0], dtype=np.uint8))
+    index = {"fingerprint": fingerprint, "tower": tower, "grid": list(grid), "names": names}
+    _write_json(path / "index.json", {**index, "failures": []})
+    return FeatureCache.open(path, fingerprint)
 
 
 def _read(source: PictureSource, name: str, size: int) -> Tensor:

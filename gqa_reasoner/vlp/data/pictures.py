@@ -108,15 +108,33 @@ class PictureSource:
         """Those of `names` that are not here, in order."""
         return [name for name in names if self.resolve(name) is None]
 
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Two numbers that change with a picture: bytes, and time or checksum.
+
+        Raises:
+            InputError: no such picture.
+        """
+        place = self._places[self._full(name)]
+        if isinstance(place, Path):
+            state = place.stat()
+            return state.st_size, state.st_mtime_ns
+        if isinstance(place, zipfile.ZipInfo):
+            return place.file_size, place.CRC
+        return place.size, int(place.mtime)
+
+    def _full(self, name: str) -> str:
+        full = self.resolve(name)
+        if full is None:
+            raise InputError(f"{self.path}: {name}: picture: not there ({len(self)} are)")
+        return full
+
     def read(self, name: str) -> PIL.Image.Image:
         """A picture as RGB.
 
         Raises:
             InputError: no such picture, or one that cannot be decoded.
         """
-        full = self.resolve(name)
-        if full is None:
-            raise InputError(f"{self.path}: {name}: picture: not there ({len(self)} are)")
+        full = self._full(name)
         place = self._places[full]
         if isinstance(place, Path):
             return load_image(place)
