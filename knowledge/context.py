@@ -100,6 +100,8 @@ class Context:
     queries: tuple[CoClickQuery, ...] = ()
     mode: Mode = "none"
     transductive: bool = False
+    presupposed: Mapping[str, float] = field(default_factory=dict)
+    """P(a thing of this name is there) as the queries take it for granted."""
 
     def __len__(self) -> int:
         return len(self.triples) + len(self.queries)
@@ -116,10 +118,11 @@ class Context:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`{"mode", "transductive", "triples", "queries"}`."""
+        """`{"mode", "transductive", "triples", "queries", "presupposed"}`."""
         return {
             "mode": self.mode,
             "transductive": self.transductive,
             "triples": [item.to_json() for item in self.triples],
             "queries": [item.to_json() for item in self.queries],
+            "presupposed": {name: round(value, 4) for name, value in self.presupposed.items()},
         }

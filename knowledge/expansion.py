@@ -20,6 +20,7 @@ from knowledge.controls import empty_triples, random_triples, seeded, shuffled_t
 from knowledge.lexical import LexicalScorer, asked_types
 from knowledge.matching import match_concepts, ontology_finder
 from knowledge.ontology import TOP, Ontology
+from knowledge.presuppositions import presuppositions
 from knowledge.retrieval import Candidates, Retriever
 from knowledge.store import TripleStore
 
@@ -147,18 +148,18 @@ class Expander:
         transductive = bool(queries) and self.coclick is not None and self.coclick.transductive
         if mode == "coclick_random" and self.coclick is not None:
             generator = seeded(seed, scene.image_id, question, mode)
-            return Context(
-                queries=self.coclick.random_queries(queries, scene, generator), mode=mode
-            )
-        if mode == "coclick":
-            return Context(queries=queries, mode=mode, transductive=transductive)
+            queries = self.coclick.random_queries(queries, scene, generator)
+            transductive = False
+        granted = presuppositions(queries, self._find_name) if queries else {}
+        if mode in ("coclick", "coclick_random"):
+            return Context((), queries, mode, transductive, granted)
         triples = self._triples(scene, question)
         if mode in ("random", "shuffled"):
             generator = seeded(seed, scene.image_id, question, mode)
             triples = self._control(mode, triples, scene, generator)
         elif mode == "empty":
             triples = empty_triples(triples)
-        return Context(tuple(triples), queries, mode, transductive)
+        return Context(tuple(triples), queries, mode, transductive, granted)
 
     def expand_batch(
         self,

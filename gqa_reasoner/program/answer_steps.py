@@ -52,11 +52,26 @@ def boolean(truth: float) -> StepResult:
 
 
 def exist(run: Run, row: Operation, argument: EmptyArgument, source: StepResult) -> StepResult:
-    """Whether any object fits: the best fit decides."""
+    """Whether any object fits: the best fit decides, or what co-click queries presuppose."""
     if source.weights is None:
         return boolean(1.0)
     truth = float(source.weights.max()) if source.weights.size else 0.0
-    return boolean(float(truth > 0) if run.hard else tempered(truth, source.factors))
+    if run.hard:
+        return boolean(float(truth > 0))
+    truth = tempered(truth, source.factors)
+    return boolean(1.0 - (1.0 - truth) * (1.0 - _presupposed(run, source)))
+
+
+def _presupposed(run: Run, source: StepResult) -> float:
+    """P(a thing that a bare name describes is there) as the queries in the context take it.
+
+    A description with filters or relations says more than the queries' name does; it gets none.
+    """
+    granted = getattr(run.context, "presupposed", None)
+    if not granted or source.name is None or source.factors > 1:
+        return 0.0
+    lexicon = run.evidence.lexicon
+    return max((p for name, p in granted.items() if lexicon.is_a(name, source.name)), default=0.0)
 
 
 def verify(
