@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -46,6 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="detected scenes, shared by all runs over the same pictures (default: in the cache)",
     )
+    parser.add_argument(
+        "--model",
+        default="reasoner",
+        metavar="NAME",
+        help="reasoner, or a peer on the same data: lxmert, visualbert, mcan, gatv2, gine, rgcn, "
+        "lcgn (words and objects alone, no program)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="train for M processor minutes instead of a number of steps",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="overrides the configuration")
     parser.add_argument("--images", type=int, metavar="N", help="use the first N pictures only")
@@ -77,8 +91,11 @@ def run(arguments: argparse.Namespace) -> int:
     weights = arguments.detector_weights
     if weights is not None and str(weights) == "oracle":
         weights = None
+    config = read_config(arguments.config)
+    if arguments.minutes is not None:
+        config = replace(config, minutes=arguments.minutes)
     return train_reasoner(
-        read_config(arguments.config),
+        config,
         data=arguments.data,
         detector_weights=weights,
         output=arguments.output,
@@ -91,4 +108,5 @@ def run(arguments: argparse.Namespace) -> int:
         stop_after=arguments.stop_after,
         cache=arguments.cache,
         scenes=arguments.scenes,
+        model_name=arguments.model,
     )

@@ -20,6 +20,9 @@ class ReasonerTrainingConfig:
     """The `tiny` preset: two processor cores, TinyGQA."""
 
     steps: int = 6000
+    minutes: float = 0.0
+    """Processor minutes to train for instead of `steps`; the learning rate follows them. 0: off.
+    For comparing models at equal cost on a shared machine; such a run does not repeat exactly."""
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 200
@@ -98,12 +101,16 @@ def read_config(path: Path | None) -> ReasonerTrainingConfig:
     return from_mapping(ReasonerTrainingConfig, record, str(path))
 
 
-def learning_rate(config: ReasonerTrainingConfig, step: int) -> float:
-    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
+def learning_rate(config: ReasonerTrainingConfig, step: int, spent: float | None = None) -> float:
+    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017).
+
+    Args:
+        spent: share of a run of `minutes` that is over; None: the steps tell.
+    """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     span = max(config.steps - config.warmup_steps, 1)
-    progress = min((step - config.warmup_steps) / span, 1.0)
+    progress = min((step - config.warmup_steps) / span if spent is None else spent, 1.0)
     low = config.final_learning_rate_share
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
 

@@ -5,6 +5,7 @@ Everything random follows from (seed, step), so that a resumed run repeats the u
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -22,6 +23,7 @@ from tqdm import tqdm
 from gqa_reasoner.model.batch import Batch, collate, drop_sources
 from gqa_reasoner.model.expanded_graph import Sources
 from gqa_reasoner.model.losses import IGNORED, attention_guidance, masked_ids
+from gqa_reasoner.model.peers.base import Peer
 from gqa_reasoner.model.reasoner import ReasonerModel
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.training.encoded_store import Example, Shard
@@ -34,6 +36,7 @@ from gqa_reasoner.training.reasoner_config import (
 __all__ = ["ReasonerLoop", "batches_of", "fit_mixture", "measure"]
 
 CHECKPOINT = "checkpoint.pt"
+_NO_LIMIT = 10**9
 _STREAM_DROPOUT, _STREAM_ORDER = 11, 12
 
 
@@ -42,7 +45,7 @@ class ReasonerLoop:
 
     def __init__(
         self,
-        model: ReasonerModel,
+        model: ReasonerModel | Peer,
         data: Shard,
         config: ReasonerTrainingConfig,
         output: Path,
@@ -65,6 +68,7 @@ class ReasonerLoop:
         )
         self.bfloat16 = uses_bfloat16(config)
         self.step = 0
+        self.spent, self.began = 0.0, time.process_time()
 
     def run(self, *, resume: bool = False, stop_after: int | None = None) -> int:
         """Train; 0 done, 1 stopped by a loss that is not finite (the last checkpoint is good)."""
@@ -72,11 +76,12 @@ class ReasonerLoop:
         if resume and checkpoint.is_file():
             self._restore(load_checkpoint(checkpoint))
         log = MetricsLog(self.output / "metrics.jsonl", resume_step=self.step or None)
-        last = min(self.config.steps, stop_after or self.config.steps)
+        limit = _NO_LIMIT if self.config.minutes else self.config.steps
+        last = min(limit, stop_after or limit)
         bar = tqdm(total=last, initial=self.step, desc="reasoner", unit="step", disable=None)
         started, sums, since = time.monotonic(), np.zeros(4), 0
         for chosen in self._order():
-            if self.step >= last:
+            if self.step >= last or (self._share() or 0.0) >= 1:
                 break
             losses = self._update(chosen)
             if losses is None:
@@ -100,14 +105,16 @@ class ReasonerLoop:
                 log.write({"step": self.step, **figures})
             if self.step % self.config.checkpoint_every == 0 or self.step == last:
                 save_checkpoint(checkpoint, self._state())
+        if self.config.minutes:
+            save_checkpoint(checkpoint, self._state())
         bar.close()
         seconds = time.monotonic() - started
         print(f"{self.step} steps, {seconds:.0f} s in this process", file=sys.stderr)
         return 0
 
-    def averaged(self) -> ReasonerModel:
+    def averaged(self) -> ReasonerModel | Peer:
         """The model with the averaged weights."""
-        model = ReasonerModel(self.model.config, self.model.vocabulary)
+        model = copy.deepcopy(self.model)
         model.load_state_dict(self.average)
         return model.eval()
 
@@ -144,7 +151,7 @@ class ReasonerLoop:
             loss = loss + self.config.guidance_weight * guided
         if not bool(torch.isfinite(loss)):
             return None
-        rate = learning_rate(self.config, self.step)
+        rate = learning_rate(self.config, self.step, self._share())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -173,8 +180,14 @@ class ReasonerLoop:
     def _record(self, means: np.ndarray) -> dict[str, Any]:
         names = ("loss", "answer_loss", "guidance_loss", "accuracy")
         rounded = {name: round(float(v), 5) for name, v in zip(names, means, strict=True)}
-        rate = learning_rate(self.config, self.step - 1)
+        rate = learning_rate(self.config, self.step - 1, self._share())
         return {"step": self.step, **rounded, "learning_rate": rate}
+
+    def _share(self) -> float | None:
+        """The share of `minutes` that this run has spent; None where the steps tell."""
+        if not self.config.minutes:
+            return None
+        return (self.spent + time.process_time() - self.began) / (60 * self.config.minutes)
 
     def _evaluate(self, examples: Sequence[Example]) -> dict[str, float]:
         figures = measure(self.averaged(), self.data, examples)
@@ -184,6 +197,7 @@ class ReasonerLoop:
         return {
             "step": self.step,
             "seed": self.seed,
+            "spent": self.spent + time.process_time() - self.began,
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
@@ -201,17 +215,19 @@ class ReasonerLoop:
         from detectors.errors import InputError
 
         now = {"seed": self.seed, **asdict(self.config)}
-        before = {"seed": state["seed"], **state["config"]}
+        default = asdict(ReasonerTrainingConfig())
+        before = {"seed": state["seed"], **default, **state["config"]}
         for key, value in now.items():
-            if key != "steps" and before.get(key) != value:
+            if key != "steps" and before[key] != value:
                 raise InputError(
-                    f"{self.output / CHECKPOINT}: {key}: the checkpoint has {before.get(key)!r}, "
+                    f"{self.output / CHECKPOINT}: {key}: the checkpoint has {before[key]!r}, "
                     f"this run has {value!r}; an exact resume needs the same"
                 )
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
+        self.spent, self.began = float(state.get("spent", 0.0)), time.process_time()
 
 
 def _dropped(random: np.random.Generator, chance: float) -> Sources:
@@ -237,7 +253,7 @@ def batches_of(examples: Sequence[Example], size: int, *, span: int) -> Iterator
 
 
 def collect_outputs(
-    model: ReasonerModel, data: Shard, examples: Sequence[Example], size: int = 128
+    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example], size: int = 128
 ) -> dict[str, Tensor]:
     """Neural logits and the mixture's inputs for many examples, in their order."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].question.kind))
@@ -262,18 +278,19 @@ def collect_outputs(
     return columns
 
 
-def measure(model: ReasonerModel, data: Shard, examples: Sequence[Example]) -> dict[str, float]:
-    """Accuracy of the neural side, the executed side and the mixture."""
+def measure(
+    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example]
+) -> dict[str, float]:
+    """Accuracy of the neural side; for the reasoner of the executed side and the mixture too."""
     outputs = collect_outputs(model, data, examples)
-    with torch.inference_mode():
-        mixed = model.mixture(*(outputs[n] for n in ("logits", "executed", "share", "signals")))
     answer = outputs["answer"]
     known = answer >= 0
-    verdicts = {
-        "neural": outputs["logits"].argmax(-1) == answer,
-        "executed": outputs["executed"][:, 0] == answer,
-        "mixture": mixed.combined.argmax(-1) == answer,
-    }
+    verdicts = {"neural": outputs["logits"].argmax(-1) == answer}
+    if isinstance(model, ReasonerModel):
+        with torch.inference_mode():
+            mixed = model.mixture(*(outputs[n] for n in ("logits", "executed", "share", "signals")))
+        verdicts["executed"] = outputs["executed"][:, 0] == answer
+        verdicts["mixture"] = mixed.combined.argmax(-1) == answer
     return {name: float((right & known).float().mean()) for name, right in verdicts.items()}
 
 

@@ -11,8 +11,9 @@ import torch
 
 from detectors.config import DetectorConfig, from_mapping
 from detectors.errors import InputError
+from gqa_reasoner.model.peers.base import Peer, create_peer
 from gqa_reasoner.model.prepare_many import Tools
-from gqa_reasoner.model.reasoner import ReasonerModel
+from gqa_reasoner.model.reasoner import ReasonerConfig, ReasonerModel
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.training.encoded_store import Shard
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
@@ -43,8 +44,12 @@ def train_reasoner(
     stop_after: int | None = None,
     cache: Path | None = None,
     scenes: Path | None = None,
+    model_name: str = "reasoner",
 ) -> int:
     """Train and export; see the options of `train --stage reasoner`.
+
+    Args:
+        model_name: `reasoner`, or one of `peers.base.PEERS`, which get the same data.
 
     Raises:
         InputError: unusable data, weights or configuration.
@@ -71,7 +76,7 @@ def train_reasoner(
     torch.manual_seed(seed)
     shard = read_shards(shards)
     feature_size = detector.feature_size if detector and config.use_features else 0
-    model = ReasonerModel(replace(config.model, feature_size=feature_size), vocabulary)
+    model = _create(model_name, replace(config.model, feature_size=feature_size), vocabulary)
     loop = ReasonerLoop(model, shard, config, output, seed)
     if not loop.training:
         raise InputError(f"{data}: questions.json: no question has an answer to train on")
@@ -79,6 +84,14 @@ def train_reasoner(
     if status or (stop_after is not None and stop_after < config.steps):
         return status
     return _export(loop, shard, config, seed, output, data, detector)
+
+
+def _create(
+    name: str, config: ReasonerConfig, vocabulary: ReasonerVocabulary
+) -> ReasonerModel | Peer:
+    if name == "reasoner":
+        return ReasonerModel(config, vocabulary)
+    return create_peer(name, config, vocabulary)
 
 
 def read_detector_config(folder: Path) -> DetectorConfig:
@@ -121,9 +134,12 @@ def _export(
     model = loop.averaged()
     fitted, tested = loop.held_out[::2], loop.held_out[1::2]
     figures: dict[str, float] = {}
-    if fitted:
+    if fitted and not isinstance(model, ReasonerModel):
+        figures = measure(model, shard, tested)
+    elif fitted and isinstance(model, ReasonerModel):
         loss = fit_mixture(model, shard, fitted, steps=config.mixture_steps, seed=seed)
         figures = {"mixture_loss": loss, **measure(model, shard, tested)}
+    if figures:
         print(f"held out: {json.dumps(figures)}", file=sys.stderr)
     weights = output / "weights"
     model.save_pretrained(weights, _card(loop, config, data, detector, figures, seed))
@@ -144,11 +160,16 @@ def _card(
     """The model card."""
     parameters = sum(p.numel() for p in loop.model.parameters())
     scenes = detector.detector_name if detector else "annotated scene graphs"
-    lines = [
+    kind = [
         "# Reasoner weights",
         "",
         "A one-stream transformer over the expanded graph (question words, program steps, objects,",
         "triples), an answer head and a calibrated mixture with the executed program.",
+    ]
+    if isinstance(loop.model, Peer):
+        kind = [f"# {loop.model.name} weights", "", "A peer of the reasoner: words and objects."]
+    lines = [
+        *kind,
         "",
         f"- {parameters:,} parameters, width {config.model.width}, {config.model.layers} layers;"
         " stored in half precision",
@@ -163,7 +184,7 @@ def _card(
     ]
     if figures:
         lines += ["| held-out questions | accuracy |", "| --- | --- |"]
-        names = ("neural", "executed", "mixture")
+        names = [name for name in ("neural", "executed", "mixture") if name in figures]
         lines += [f"| {name} | {figures[name]:.4f} |" for name in names]
         lines += [
             "",
