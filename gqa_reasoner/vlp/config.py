@@ -148,5 +148,5 @@ def trunk_config(config: ModelConfig) -> TrunkConfig:
         activation=config.activation,
         epsilon=1e-6,
         dropout=sizes.dropout,
-        attention_dropout=sizes.dropout,
+        attention_dropout=0.0,  # the fused attention of processors has none
     )
