@@ -19,6 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Path, required=True, metavar="YAML", help="the grid (see docs)")
     add("--output", type=Path, metavar="DIR", help="instead of the file's output folder")
     add("--seeds", type=int, nargs="+", metavar="S", help="instead of the file's seeds")
+    add(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings instead of the file's, for example miss=0.4",
+    )
     add("--list", action="store_true", help="only list the runs of the grid")
     add("--json", action="store_true", help="print the table as JSON")
 
@@ -34,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_config(arguments.config)
     changes = {"output": arguments.output, "seeds": arguments.seeds}
     config = config.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    config = config.model_copy(update={"settings": config.settings | _settings(arguments.set)})
     grid = configurations(config)
     if arguments.list:
         for configuration in grid:
@@ -56,6 +64,28 @@ def run(arguments: argparse.Namespace) -> int:
     for line in failures:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """Settings from NAME=VALUE pairs, values read as YAML.
+
+    Raises:
+        InputError: not of that form.
+    """
+    import yaml
+
+    from eval.errors import InputError
+
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            sign = ""
+        if not sign or not name:
+            raise InputError(f"--set: expected NAME=VALUE, got {pair!r}")
+    return found
 
 
 def _runner(config: Any) -> Any:

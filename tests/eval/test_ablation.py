@@ -248,6 +248,12 @@ def test_the_command_makes_the_table_from_prediction_files(
     assert (tmp_path / "out/table.md").is_file()
     assert main(["ablate", "--config", str(grid), "--seeds", "0", "9"]) == 1
     assert "both seed 9" in capsys.readouterr().err
+    assert main(["ablate", "--config", str(grid), "--set", "miss"]) == 2
+    assert "expected NAME=VALUE" in capsys.readouterr().err
+    assert main(["ablate", "--config", str(grid), "--set", "miss=0.4", "--json"]) == 0
+    capsys.readouterr()
+    record = json.loads((tmp_path / "out/runs.json").read_text())[0]
+    assert record["configuration"]["settings"]["miss"] == 0.4
     grid.write_text(yaml.safe_dump(value | {"predictions": None, "runner": "nowhere:run"}))
     assert main(["ablate", "--config", str(grid)]) == 2
     assert "cannot import 'nowhere:run'" in capsys.readouterr().err
