@@ -41,7 +41,8 @@ def read_paraphrases(path: Path = FILE) -> Iterator[Paraphrase]:
         if line.startswith("# "):
             kind = line[2:]
         elif line.startswith("= "):
-            program = Program.from_semantic_str(line[2:].replace(" -> ", "->"))
+            text = line[2:].replace(" -> ", "->").replace(": [", ":  [")
+            program = Program.from_semantic_str(text)
         elif line.strip() and program is not None:
             number += 1
             yield Paraphrase(number, kind, line.strip(), program)

@@ -152,6 +152,13 @@ class _Chooser:
         return rng.choices(self.words, cum_weights=self.weights)[0]
 
 
+def _is_described(name: str, lexicon: Lexicon) -> bool:
+    """Whether a name is an adjective of age or the like and a name (`young man`)."""
+    first, _, rest = name.partition(" ")
+    types = lexicon.types(first) if rest else ()
+    return bool(types) and types[0] in ("age", "size", "height", "gender")
+
+
 class World:
     """Invents scenes."""
 
@@ -167,7 +174,11 @@ class World:
                 names[name] += total / (len(members) + 3)
         for name in _COMMON_NAMES:
             names[name] = names.get(name, 0.0) + 0.6
-        persons = [name for name in ontology.members("person") if name not in ("person", "people")]
+        persons = [
+            name
+            for name in ontology.members("person")
+            if name not in ("person", "people") and not _is_described(name, lexicon)
+        ]
         common = {"man": 30.0, "woman": 20.0, "boy": 8.0, "girl": 8.0, "person": 6.0, "people": 4.0}
         self.persons = _Chooser(common | dict.fromkeys(sorted(set(persons) - set(common)), 0.5))
         self.names = _Chooser(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,10 +16,18 @@ from gqa_reasoner.program.parsing.learning import Example, Learner
 from gqa_reasoner.program.parsing.lexicon import Entry
 from gqa_reasoner.program.parsing.morphology import singular
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
-from gqa_reasoner.program.steps import Program
+from gqa_reasoner.program.steps import Program, Step
 from knowledge.ontology import Ontology
 
-__all__ = ["add_arguments", "generated_examples", "name_evidence", "read_examples", "run", "train"]
+__all__ = [
+    "add_arguments",
+    "generated_examples",
+    "name_evidence",
+    "read_examples",
+    "reworded",
+    "run",
+    "train",
+]
 
 PENALTY = 0.3
 ROUNDS = 2
@@ -40,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--generate", type=int, default=0, metavar="N", help="make N pairs by the question engine")
     add("--seed", type=int, default=7, help="of the pairs that --generate makes")
     add("--generated-weight", type=float, default=0.3, metavar="W")
+    add(
+        "--paraphrases",
+        type=int,
+        default=0,
+        metavar="N",
+        help="rewordings of every pair by rules (questions/paraphrase.py); they count as the"
+        " generated pairs do",
+    )
     add("--generated-limit", type=int, default=2000, metavar="N", help="pairs per file at most")
     add(
         "--names",
@@ -87,7 +104,8 @@ def generated_examples(
 ) -> list[Example]:
     """Pairs of the question engine, knowledge questions among them.
 
-    Pairs that take an adjective and a name for one name (`young man`) are left out.
+    Pairs that take an adjective and a name for one name (`young man`) are left out, and those whose
+    value is a word that GQA's questions put for another (`little` for small).
     """
     from gqa_reasoner.questions.synthetic import question_program_pairs
     from knowledge.store import TripleStore
@@ -98,6 +116,23 @@ def generated_examples(
         example
         for example in found
         if not any(vocabulary.is_described(singular(name)) for name in example.hints()["name"])
+        and "size|little" not in example.hints()["attribute"]
+    ]
+
+
+def reworded(
+    examples: Sequence[Example], count: int, seed: int, weight: float = 1.0
+) -> list[Example]:
+    """At most `count` rewordings of every example; their alignments are not counted."""
+    from gqa_reasoner.questions.paraphrase import drawn
+
+    rng = random.Random(f"paraphrases:{seed}")
+    return [
+        Example(other, example.draft, weight, example.group or f"+{place}", counted=False)
+        for place, example in enumerate(examples)
+        for other in drawn(
+            example.question, Program(tuple(Step(*step) for step in example.draft)), count, rng
+        )
     ]
 
 
@@ -148,7 +183,8 @@ def train(
     for half in range(done, 2 * rounds):
         if half % 2 == 0:
             found = learner.align(examples)
-            print(f"round {half // 2 + 1}: aligned {found} of {len(examples)}", file=sys.stderr)
+            counted = sum(example.counted for example in examples)
+            print(f"round {half // 2 + 1}: aligned {found} of {counted}", file=sys.stderr)
         else:
             reached, loss = learner.fit(examples)
             print(
@@ -176,6 +212,12 @@ def run(arguments: argparse.Namespace) -> int:
         generated += generated_examples(
             arguments.generate, arguments.seed, vocabulary, arguments.generated_weight
         )
+    generated += reworded(
+        generated, arguments.paraphrases, arguments.seed, arguments.generated_weight
+    )
+    rewordings = reworded(
+        examples, arguments.paraphrases, arguments.seed, arguments.generated_weight
+    )
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.folds:
         from gqa_reasoner.training.parser_evaluation import cross_validate, format_table
@@ -185,6 +227,7 @@ def run(arguments: argparse.Namespace) -> int:
             examples,
             generated,
             vocabulary,
+            rewordings=rewordings,
             folds=arguments.folds,
             rounds=arguments.rounds,
             penalty=arguments.penalty,
@@ -196,7 +239,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(format_table(report))
         return 0
     learner = train(
-        [*examples, *generated],
+        [*examples, *generated, *rewordings],
         vocabulary,
         rounds=arguments.rounds,
         penalty=arguments.penalty,
@@ -210,6 +253,7 @@ def run(arguments: argparse.Namespace) -> int:
         {
             "records": len(examples),
             "generated": len(generated),
+            "paraphrases": len(rewordings),
             "rounds": arguments.rounds,
             "penalty": arguments.penalty,
         },

@@ -113,6 +113,7 @@ def cross_validate(
     rounds: int,
     penalty: float,
     background: Sequence[Entry] = (),
+    rewordings: Sequence[Example] = (),
     parser_of: Callable[[list[Example]], ProgramParser] | None = None,
 ) -> dict[str, Any]:
     """Train on all pictures but a fold's, measure on the fold; all folds in one table.
@@ -121,6 +122,7 @@ def cross_validate(
         records, examples: the real records, aligned.
         generated: pairs that every fold trains on as well.
         background: lexicon entries of `train`, the same for every fold.
+        rewordings: paraphrases of the examples; a fold sees those of its training pictures.
         folds: number of folds; pictures are spread by the hash of their id.
         parser_of: makes a parser of training examples; the project's own training if None.
     """
@@ -132,9 +134,11 @@ def cross_validate(
     for fold in range(folds):
         learning = [e for e, place in zip(examples, places, strict=True) if place != fold]
         texts = {example.question for example in learning}
+        groups = {example.group for example in learning}
+        others = [example for example in rewordings if example.group in groups]
         if parser_of is None:
             learner = train(
-                [*learning, *generated],
+                [*learning, *generated, *others],
                 vocabulary,
                 rounds=rounds,
                 penalty=penalty,
@@ -142,7 +146,7 @@ def cross_validate(
             )
             parser = ProgramParser(learner.lexicon, learner.learned(), vocabulary)
         else:
-            parser = parser_of([*learning, *generated])
+            parser = parser_of([*learning, *generated, *others])
         for record, example, place in zip(records, examples, places, strict=True):
             if place == fold:
                 result = parser.parse(record.question)

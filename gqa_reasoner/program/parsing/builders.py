@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.phrases import Chain, Phrase
 
 __all__ = ["Builder", "Draft", "Outcome", "agree", "ask", "linear", "on_last", "typed"]
@@ -97,6 +98,33 @@ def related_category(values: Sequence[Any]) -> Outcome:
     yield from ask((*phrase.chain, relate), "name", alternatives)
 
 
+def done_by(values: Sequence[Any]) -> Outcome:
+    """`By whom is the hat worn`: phrase, the verb's -ing form."""
+    phrase, predicate = values
+    yield on_last(phrase.chain, ("relate", f"person,{predicate},s"), _NAME), ()
+
+
+def done_by_category(values: Sequence[Any]) -> Outcome:
+    """`By what animal is the cart pulled`: category, phrase, the verb's -ing form."""
+    category, phrase, predicate = values
+    yield on_last(phrase.chain, ("relate", f"{category},{predicate},s"), _NAME), ()
+
+
+def category_typed(values: Sequence[Any]) -> Outcome:
+    """`Which vehicle has the color red`: category, type and attribute (any order), alternatives."""
+    category, *said, alternatives = values
+    kind = next(value for value in said if isinstance(value, str))
+    attribute = next(value for value in said if not isinstance(value, str))
+    if attribute[0] == kind:
+        yield from _filtered(category, ((f"filter {kind}", attribute[1]),), alternatives)
+
+
+def category_one(values: Sequence[Any]) -> Outcome:
+    """`What vehicle is the red one`: category, attribute, alternatives."""
+    category, (kind, value), alternatives = values
+    yield from _filtered(category, ((typed("filter", kind), value),), alternatives)
+
+
 def category_relates(values: Sequence[Any]) -> Outcome:
     """`What animal is on the grass`: category, predicate, phrase, alternatives."""
     category, predicate, phrase, alternatives = values
@@ -139,6 +167,11 @@ def phrase_name(values: Sequence[Any]) -> Outcome:
     """`What is the animal in front of the fence called`: phrase, alternatives."""
     phrase, alternatives = values
     yield from ask(phrase.chain, "name", alternatives)
+    operation, argument = phrase.chain[-1]
+    if operation == "relate" and argument.partition(",")[0] in words.THINGS:
+        last = (operation, "_," + argument.partition(",")[2])
+        for draft, features in ask((*phrase.chain[:-1], last), "name", alternatives):
+            yield draft, (*features, ("thing:_", 1.0))
 
 
 def person_doing(values: Sequence[Any]) -> Outcome:
@@ -184,6 +217,12 @@ _NAME = ("query", "name")
 def attribute_of(values: Sequence[Any]) -> Outcome:
     """`What color is the cup`: type, phrase, alternatives."""
     kind, phrase, alternatives = values
+    yield from ask(phrase.chain, kind, alternatives)
+
+
+def attribute_owned(values: Sequence[Any]) -> Outcome:
+    """`What is the car's color`: phrase, type, alternatives."""
+    phrase, kind, alternatives = values
     yield from ask(phrase.chain, kind, alternatives)
 
 
@@ -236,6 +275,17 @@ def side_of(values: Sequence[Any]) -> Outcome:
         if first[0].endswith("position"):
             step = (f"choose {first[0]}", f"{first[1]}|{second[1]}")
             yield on_last(phrase.chain, step), (("side:choose", 1.0),)
+
+
+def side_of_thing(values: Sequence[Any]) -> Outcome:
+    """`On which side of the truck is the tree`: phrase, phrase, alternatives (left and right)."""
+    place, phrase, alternatives = values
+    sides = alternatives is None or (
+        alternatives[0] == "attribute" and alternatives[1][0] == alternatives[2][0] == "hposition"
+    )
+    if sides and phrase.bare:
+        step = ("choose rel", f"{phrase.name},to the left of|to the right of,s")
+        yield on_last(place.chain, step), ()
 
 
 def scene_query(kind: str) -> Builder:

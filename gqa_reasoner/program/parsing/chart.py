@@ -13,6 +13,7 @@ from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.morphology import is_plural, plural, singular
 from gqa_reasoner.program.parsing.vocabulary import Vocabulary
+from gqa_reasoner.program.parsing.wording import plain_wording
 from gqa_reasoner.program.parsing.words import listed
 
 __all__ = ["Chart", "Features", "Item", "number_of"]
@@ -36,7 +37,7 @@ class Chart:
     """Readings of the spans of one question, computed on demand and kept.
 
     Args:
-        tokens: the question's tokens.
+        tokens: the question's tokens; read without what adds nothing, see `wording`.
         lexicon: alignments seen in training.
         weights: feature name → weight.
         vocabulary: names and attribute types known beside the lexicon.
@@ -52,8 +53,8 @@ class Chart:
         vocabulary: Vocabulary,
         hints: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        self.tokens = tokens
-        self.size = len(tokens)
+        self.tokens, self.indirect = plain_wording(tokens)
+        self.size = len(self.tokens)
         self.lexicon = lexicon
         self.weights = weights
         self.vocabulary = vocabulary

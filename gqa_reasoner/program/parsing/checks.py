@@ -15,6 +15,8 @@ from gqa_reasoner.program.parsing.builders import (
     typed,
 )
 from gqa_reasoner.program.parsing.phrases import Chain, Phrase
+from gqa_reasoner.program.parsing.relations import REVERSED
+from gqa_reasoner.program.parsing.words import IMAGE_NOUNS
 
 _PERSON_OF = {"he": "man", "she": "woman", "they": "people"}
 EXIST = ("exist", "?")
@@ -63,8 +65,11 @@ def choose(values: Sequence[Any]) -> Outcome:
 def verify_relation(values: Sequence[Any]) -> Outcome:
     """`Is the man wearing a hat`: phrase, predicate, phrase."""
     first, predicate, second = values
+    if predicate == "with" and first.bare and first.name in IMAGE_NOUNS:
+        return
     step = ("verify rel", f"{second.name},{predicate},o")
-    yield on_last(first.chain, step), (("verify:o", 1.0), *_relates(first, predicate, second))
+    if not predicate.startswith(REVERSED):
+        yield on_last(first.chain, step), (("verify:o", 1.0), *_relates(first, predicate, second))
     step = ("verify rel", f"{_PERSON_OF.get(first.name, first.name)},{predicate},s")
     features = (("verify:s", 1.0), (f"verify:s:{first.bare:d}", 1.0))
     yield on_last(second.chain, step), (*features, *_relates(first, predicate, second))
@@ -93,6 +98,19 @@ def choose_object(values: Sequence[Any]) -> Outcome:
     phrase, predicate, first, second = values
     relate = ("relate", f"?,{predicate},o")
     yield from ask((*phrase.chain, relate), "name", ("name", first, second))
+
+
+def choose_named(values: Sequence[Any]) -> Outcome:
+    """`Is the fruit that he holds an apple or a banana`: phrase, name, name."""
+    phrase, first, second = values
+    yield from ask(phrase.chain, "name", ("name", first, second))
+
+
+def choose_side(values: Sequence[Any]) -> Outcome:
+    """`Is the tree to the left of the truck or to its right`: phrase, side, phrase, side."""
+    first, one, second, other = values
+    if one != other and {one, other} <= {"to the left of", "to the right of"}:
+        yield from choose_relation((first, (one, other), second))
 
 
 def verify_this(values: Sequence[Any]) -> Outcome:
@@ -138,13 +156,16 @@ def scene_choose(values: Sequence[Any]) -> Outcome:
 
 def place_verify(values: Sequence[Any]) -> Outcome:
     """`Is this photo showing a park`: name."""
-    yield on_last((("select", "scene"),), ("verify place", values[0])), ()
+    marks = ((f"~place|{values[0]}", 1.0),)
+    yield on_last((("select", "scene"),), ("verify place", values[0])), marks
 
 
 def place_choose(values: Sequence[Any]) -> Outcome:
     """`Is this an image of a park or a farm`: name, name."""
     step = ("choose place", f"{values[0]}|{values[1]}")
-    yield on_last((("select", "scene"),), step), ()
+    marks = tuple((f"~place|{value}", 1.0) for value in values)
+    if values[0] != values[1]:
+        yield on_last((("select", "scene"),), step), marks
 
 
 # -- existence ----------------------------------------------------------------------------
@@ -214,6 +235,11 @@ def compare(values: Sequence[Any]) -> Outcome:
     comparison, first, second = values
     steps, left, right = _both(first.chain, second.chain)
     yield (*steps, (f"choose {comparison}", "", (left, right))), ()
+
+
+def compare_last(values: Sequence[Any]) -> Outcome:
+    """`Between the cup and the plate, which is bigger`: phrase, phrase, comparison."""
+    yield from compare((values[2], *values[:2]))
 
 
 def all_alike(family: str) -> Builder:

@@ -17,6 +17,7 @@ from gqa_reasoner.program.parsing import forms, words
 from gqa_reasoner.program.parsing.builders import Builder, Draft, Outcome
 from gqa_reasoner.program.parsing.chart import Features
 from gqa_reasoner.program.parsing.phrases import PhraseChart
+from gqa_reasoner.program.parsing.relations import REVERSED
 from gqa_reasoner.program.parsing.slots import SKIP, SLOTS
 
 __all__ = ["Reading", "read_question"]
@@ -88,6 +89,7 @@ def read_question(chart: PhraseChart) -> list[Reading]:
     readings: list[Reading] = []
     for name, builder, values, score, features in _walk(chart, _trie(), 0, (), 0.0, ()):
         for draft, extra in _completed(chart, builder(values)):
+            draft = tuple(map(_forward, draft))
             if all(operation in OPERATIONS for operation, _, _ in draft):
                 own = chart.item(None, ((f"form:{name}", 1.0), *_resolved(chart, extra)))
                 readings.append(Reading(score + own.score, draft, features + own.features, name))
@@ -111,10 +113,28 @@ def _completed(chart: PhraseChart, outcomes: Outcome) -> Outcome:
             yield (*draft[:-2], step, draft[-1]), (*extra, mark, seen)
 
 
+_OTHER_END = {"s": "o", "o": "s"}
+
+
+def _forward(step: tuple[str, str, tuple[int, ...]]) -> tuple[str, str, tuple[int, ...]]:
+    """`hat,~wearing,s` (the hat that is worn by it) → `hat,wearing,o`."""
+    operation, argument, dependencies = step
+    if f",{REVERSED}" not in argument:
+        return step
+    name, predicate, direction = argument.split(",")
+    predicate = predicate.removeprefix(REVERSED)
+    return operation, f"{name},{predicate},{_OTHER_END.get(direction, direction)}", dependencies
+
+
 def _resolved(chart: PhraseChart, extra: Features) -> Iterator[tuple[str, float]]:
     for name, value in extra:
-        if name.startswith("~~"):
-            verb, noun = name[2:].split("|", 1)
+        if name.startswith("~place|"):
+            place = name.partition("|")[2]
+            known = chart.vocabulary.noun_class(place) == "place"
+            known = known or bool({"place", "room"} & set(chart.vocabulary.attribute_types(place)))
+            yield f"place:{known:d}", 1.0
+        elif name.startswith("~~"):
+            verb, noun = name[2:].removeprefix(REVERSED).split("|", 1)
             group = chart.vocabulary.noun_class(noun)
             form = "verb" if verb.endswith("ing") else "other"
             yield f"relates:{form}:s:{group}", 1.0

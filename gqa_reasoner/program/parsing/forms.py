@@ -9,119 +9,36 @@ from __future__ import annotations
 from gqa_reasoner.program.parsing import builders as b
 from gqa_reasoner.program.parsing import checks as c
 from gqa_reasoner.program.parsing import knowledge_builders as k
-from gqa_reasoner.program.parsing.builders import Builder
 from gqa_reasoner.program.parsing.counting import COUNT_FORMS
+from gqa_reasoner.program.parsing.open_forms import OPEN_FORMS, WEARS, Form
 
 __all__ = ["FORMS"]
 
-Form = tuple[str, str, Builder]
-
-_NAME_FORMS: list[Form] = [
-    ("who-rel", "<who> <img> <think> BE? <rel> <np> <alts>", b.who_relates),
-    ("who-obj", "<who> <think> BE <np> <rel> <alts>", b.who_related),
-    ("who-obj", "<who> <think!> <np> BE <rel> <alts>", b.who_related),
-    ("who-obj-do", "<who> DO <np> <relb> <alts>", b.who_related),
-    ("who-obj-do", "<who> <think!> <np> <rel> <alts>", b.who_related),
-    ("who-is", "who <img> <think> BE <pred> <img> <alts>", b.person_doing),
-    ("prep-what", "<prep> <who> BE <np> <verb> <alts>", b.what_related_front),
-    ("rel-what", "<rel> <who> BE <np> <alts>", b.related_what),
-    ("rel-cat", "<rel> what|which <cat> BE <np> <alts>", b.related_category),
-    ("cat-rel", "what|which <cat> <img> <think> BE? <rel> <np> <alts>", b.category_relates),
-    ("cat-same", "what|which <cat> BE|HAVE <same> <np> <alts>", b.category_same),
-    ("cat-obj", "what|which <cat> <think> BE <np> <rel> <alts>", b.category_related),
-    ("cat-obj", "what|which <cat> <think!> <np> BE <rel> <alts>", b.category_related),
-    ("cat-obj-do", "what|which <cat> DO <np> <relb> <alts>", b.category_related),
-    ("cat-is", "what|which <cat> <img> <think> BE|LOOK <pred> <img> <alts>", b.category_filtered),
-    (
-        "cat-this",
-        "what|which <cat> BE this|it|that|these|they|those <img> <alts>",
-        b.category_alone,
-    ),
-    (
-        "cat-shown",
-        "what|which <cat> BE? shown|pictured|depicted|seen|presented|displayed <img> <alts>",
-        b.category_alone,
-    ),
-    ("cat-shown", "what|which <cat> BE in|on DET? IMAGE <alts>", b.category_alone),
-    ("cat-shown", "what|which <cat> BE there <img> <alts>", b.category_alone),
-    ("cat-shown", "what|which <cat> do|can you see <img> <alts>", b.category_alone),
-    ("cat-kind", "what|which KIND BE <np> <alts>", b.phrase_name),
-    ("this", "what|who BE this|that|it|these|those <alts>", b.thing_alone),
-    ("np-name", "what|who <think> BE <np> <alts>", b.phrase_name),
-    ("np-called", "what|how <think> BE <np> called <img> <alts>", b.phrase_name),
-    ("np-named", "what <think> BE the name|names of <np> <alts>", b.phrase_name),
-    ("np-called", "what <np> BE called <alts>", b.phrase_name),
-    ("np-called", "what do you call <np> <alts>", b.phrase_name),
-    ("np-which-kind", "what|which KIND of thing BE <np> <alts>", b.phrase_name),
-    ("np-rel-what", "<np> BE? <rel> <who>", b.phrase_relates_what),
-    ("np-rel-cat", "<np> BE? <rel> what|which <cat>", b.phrase_relates_category),
-    ("where", "where <think> BE <np> <alts>", lambda v: b.place_of((v[0], None, v[1]))),
-    ("where-rel", "where <think> BE <np> <rel> <alts>", b.place_of),
-    ("where-rel", "where <think!> <np> BE <rel> <alts>", b.place_of),
-    ("where-do", "where DO <np> <relb> <alts>", b.place_of),
-    ("np-where", "<np> BE where", lambda v: b.place_of((v[0], None, None))),
-    ("np-rel-where", "<np> BE? <rel> where", lambda v: b.place_of((v[0], v[1], None))),
-]
-
-_ATTRIBUTE_FORMS: list[Form] = [
-    ("type", "of? what|which <type> <think> BE <np> <alts>", b.attribute_of),
-    ("type", "of? what|which <type> <think> <np> BE|LOOK|HAVE <alts>", b.attribute_of),
-    ("type", "of? what|which <type> DO <np> have <alts>", b.attribute_of),
-    ("type-of", "what <think> BE the <type> of <np> <alts>", b.attribute_of),
-    ("type-of", "what BE the <type> <np> HAVE <alts>", b.attribute_of),
-    ("type-gap", "of what|which <type> <np> <alts>", b.attribute_of),
-    (
-        "type-last",
-        "<np> BE of? what|which <type> <img> <alts>",
-        lambda v: b.attribute_of((v[1], v[0], v[2])),
-    ),
-    (
-        "type-last",
-        "<np> HAVE what|which <type> <img> <alts>",
-        lambda v: b.attribute_of((v[1], v[0], v[2])),
-    ),
-    ("how", "how <degree> <think> BE <np> <alts>", b.attribute_of),
-    ("how", "how <degree> DO <np> LOOK <alts>", b.attribute_of),
-    ("how", "how <degree> <think> <np> BE <alts>", b.attribute_of),
-    ("made-of", "what <think> BE <np> made|formed of|from <alts>", b.material_of),
-    (
-        "made-of",
-        "what|which <type> <think> BE <np> made|formed of|from <alts>",
-        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
-    ),
-    (
-        "made-of",
-        "what|which <type> BE used to make <np> <alts>",
-        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
-    ),
-    ("made-of", "what BE used to make <np> <alts>", b.material_of),
-    ("made-of", "what BE <np> made out of <alts>", b.material_of),
-    ("made-of", "<np> BE made of what|which material <alts>", b.material_of),
-    ("made-of", "of what|which material BE <np> made <alts>", b.material_of),
-    ("state", "in what|which state BE <np> <alts>", b.looks_like),
-    ("makes-up", "what makes|make up <np> <alts>", b.material_of),
-    (
-        "makes-up",
-        "what|which <type> makes|make up <np> <alts>",
-        lambda v: b.material_of(v[1:]) if v[0] == "material" else iter(()),
-    ),
-    ("doing", "what <think> BE <np> doing <img> <alts>", b.doing),
-    ("doing", "what <think!> <np> BE doing <img> <alts>", b.doing),
-    ("doing", "<np> BE doing what", lambda v: b.doing((v[0], None))),
-    ("doing", "what DO <np> do|doing <img> <alts>", b.doing),
-    ("look-like", "how DO <np> look like? <alts>", b.looks_like),
-    ("look-like", "what DO <np> look like <alts>", b.looks_like),
-    ("look-like", "how <think> BE <np> <alts>", b.looks_like),
-    ("side", "on? which|what side <img> <think> BE <np> on? <alts>", b.side_of),
-    ("side", "in? which|what part <img> <think> BE <np> in? <alts>", b.side_of),
-    (
-        "side",
-        "where <img> <think> BE <np> <alts>",
-        lambda v: b.side_of(v) if v[1] is not None else iter(()),
-    ),
-]
-
 _SCENE_FORMS: list[Form] = [
+    ("place?", "BE this|it|that a|an <place> <img>", c.place_verify),
+    ("place?", "BE this|it|that <place>", c.place_verify),
+    ("place?", "BE we|they in|at|on <place>", c.place_verify),
+    ("place?", "BE this|it|that in|at|on <place>", c.place_verify),
+    ("place?", "DO this|it|that LOOK like <place>", c.place_verify),
+    ("place?", "DO this|the IMAGE LOOK like <place>", c.place_verify),
+    ("place?", "do you think this|it|that BE <place>", c.place_verify),
+    ("place?", "do you think this|the IMAGE BE|was taken? in|at|on <place>", c.place_verify),
+    ("place-or", "BE this|it|that <place> or <place>", c.place_choose),
+    ("place-or", "BE we in|at|on <place> or in|at|on? <place>", c.place_choose),
+    ("place-or", "was|is DET IMAGE taken? in|at|on <place> or in|at|on? <place>", c.place_choose),
+    ("where-scene", "where BE we|they <rest> <alts>", b.scene_query("place")),
+    ("where-scene", "where do you think this|it BE <rest> <alts>", b.scene_query("place")),
+    ("in/out?", "BE it|this|we <in/out> <img>", c.scene_verify),
+    ("in/out?", "BE it|this <in/out> scene|picture|photo|image|shot", c.scene_verify),
+    ("in/out?", "BE|was DET IMAGE taken? <in/out>", c.scene_verify),
+    ("in/out-or", "BE it|this|we <in/out> or BE? it|this|we? <in/out> <img>", c.scene_choose),
+    (
+        "in/out-or",
+        "BE it|this <in/out> or <in/out> scene|picture|photo|image|shot",
+        c.scene_choose,
+    ),
+    ("in/out-or", "BE|was DET IMAGE taken? <in/out> or <in/out>", c.scene_choose),
+    ("weather?", "BE it a|an? <attr> day|weather <img>", c.scene_verify),
     (
         "place",
         "what|which KIND? of? place|location|scene|setting|area <rest> <alts>",
@@ -170,19 +87,22 @@ _SUBJECTS = (
     "do you think <np> BE|LOOK",
     "do you think that? <np> BE|LOOK",
     "do you think that? <np> LOOK to be",
+    "would you call|consider|describe <np> as?",
 )
 
 
 def _yes_no_forms() -> list[Form]:
     found: list[Form] = []
     for place, start in enumerate(_SUBJECTS):
-        mark = ("is", "look", "look", "look", "think", "think", "think", "think")[place]
+        mark = ("is", "look", "look", "look", "think", "think", "think", "think", "call")[place]
         found += [
             (f"{mark}?", f"{start} <attr> <img>", c.verify),
             (f"{mark}-and", f"{start} <attr> and <attr> <img>", c.verify_two),
             (f"{mark}-and-both", f"{start} both <attr> and <attr> <img>", c.verify_two),
             (f"{mark}-or", f"{start} either? <attr> or maybe? <attr> <img>", c.choose),
             (f"{mark}-or", f"{start} <attr> or is|are it|they|he|she <attr> <img>", c.choose),
+            (f"{mark}-a-or", f"{start} a|an? <attr> or a|an? <attr> one|ones", c.choose),
+            (f"{mark}-of", f"{start} of a|an? <attr> <type>", c.verify_typed),
             (f"{mark}-made", f"{start} <made>", c.verify),
             (f"{mark}-made-or", f"{start} <made> or of? <mat>", c.choose),
             (f"{mark}-pos", f"{start} <pos>", c.verify),
@@ -214,7 +134,22 @@ _YES_NO_FORMS: list[Form] = [
     ("both-have?", "DO both? <np> and <np> both? have <attr> <type>", c.verify_both_typed),
 ]
 
+_YES_NO_FORMS += [
+    ("name-or", "BE <np> either? <option> or <option>", c.choose_named),
+    ("owned?", "BE <np> 's <type> <attr>", lambda v: c.verify_typed((v[0], v[2], v[1]))),
+    ("owned-or", "BE <np> 's <type> <attr> or <attr>", lambda v: c.choose((v[0], *v[2:]))),
+    ("type-is?", "BE <attr> the <type> of <np>", lambda v: c.verify_typed((v[2], v[0], v[1]))),
+    ("made-is-or", "BE <mat> or <mat> the material of <np>", lambda v: c.choose((v[2], *v[:2]))),
+    ("have-on", "DO <np> have <np> on", lambda v: c.verify_relation((v[0], WEARS, v[1]))),
+    ("side-or", "BE <np> <rel> <np> or <side2>", c.choose_side),
+    ("rel-see?", "do you think <np> BE? <rel> <np>", c.verify_relation),
+]
+
 _EXIST_FORMS: list[Form] = [
+    ("exist-in", "BE <npx> in|on|inside DET? IMAGE", c.exist),
+    ("exist", "can <npx> be seen|spotted|found? <img>", c.exist),
+    ("exist", "DO DET IMAGE contain|show|have|include|depict|feature <npx> <img>", c.exist),
+    ("exist-two", "DO DET IMAGE contain|show|have|include|depict|feature <pair>", c.exist_two),
     ("exist", "BE there <npx> <img>", c.exist),
     ("exist", "do|can you see <npx> <img>", c.exist),
     ("exist", "do you think there BE <npx> <img>", c.exist),
@@ -255,7 +190,24 @@ _TWO_FORMS: list[Form] = [
     ("different", "DO <np> have a? different <type> than|from <np>", _DIFFERENT),
     ("different", "DO both? <np> and <np> have a? different <type>", _DIFFERENT),
     ("same", "BE <np> and <np> all? made of the same <type>", _SAME),
+    ("same", "DO both? <np> and <np> share the|a? same? <type>", _SAME),
+    ("same", "BE both? <np> and <np> of? one <type>", _SAME),
+    ("same", "DO <np> 's <type> match that? of? <np> 's?", _SAME),
+    ("same", "DO <np> match <np> in <type>", _SAME),
+    ("same", "BE <np> 's <type> the same as <np> 's?", _SAME),
+    ("same", "BE <np> as <type> as <np>", _SAME),
+    ("different", "DO both? <np> and <np> differ in <type>", _DIFFERENT),
+    ("different", "BE <np> of? a? different <type> than|from|to <np>", _DIFFERENT),
+    ("different", "BE <np> 's <type> different from|than|to <np> 's?", _DIFFERENT),
     ("common", "what DO both? <np> and <np> share", c.common),
+    ("common", "what <think!> both? <np> and <np> have in common", c.common),
+    ("common", "what DO <np> have in common with <np>", c.common),
+    ("common", "what DO <np> share with <np>", c.common),
+    ("compare", "between <np> and <np> , who|which|what <think> BE|LOOK <comp>", c.compare_last),
+    ("compare", "who|which|what of <np> and|or <np> <think> BE|LOOK <comp>", c.compare_last),
+    ("compare", "who|which|what BE|LOOK <comp> between <np> and <np>", c.compare),
+    ("compare", "who|which|what BE|LOOK <comp> of <np> and|or <np>", c.compare),
+    ("compare-or", "BE <np> or <np> <comp>", c.compare_last),
     ("common", "what DO both? <np> and <np> have in common", c.common),
     ("common", "what BE common to both? <np> and <np>", c.common),
     ("common", "what attribute|property DO both? <np> and <np> share", c.common),
@@ -303,9 +255,19 @@ _KNOWLEDGE_FORMS: list[Form] = [
     ("usually?", "BE <np> USUALLY <tail>", k.knowledge_verify("HasProperty")),
 ]
 
+_KNOWLEDGE_FORMS += [
+    ("use", "what|which <cat> <img> BE? <use> <alts>", k.knowledge_name),
+    ("use", "what|which <thing> <img> BE? <use> <alts>", k.knowledge_name),
+    ("use", "what <img> BE? <use> <img> <alts>", lambda v: k.knowledge_name(("object", *v))),
+    ("use-there", "what BE there <use> <img>", lambda v: k.knowledge_name(("object", *v, None))),
+    ("use-of", "which of the <thing> <img> BE? <use> <alts>", k.knowledge_name),
+    ("use-of", "which of the <cat> <img> BE? <use> <alts>", k.knowledge_name),
+    ("use-exist", "BE there <thing> <img> <use> <img>", k.knowledge_exist),
+    ("use-exist", "do|can you see <thing> <img> <use> <img>", k.knowledge_exist),
+]
+
 FORMS: tuple[Form, ...] = (
-    *_NAME_FORMS,
-    *_ATTRIBUTE_FORMS,
+    *OPEN_FORMS,
     *_SCENE_FORMS,
     *_YES_NO_FORMS,
     *_EXIST_FORMS,

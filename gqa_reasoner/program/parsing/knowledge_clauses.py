@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.chart import Item
+from gqa_reasoner.program.parsing.morphology import gerund, participle
 from gqa_reasoner.program.parsing.relations import RelationChart
 
 __all__ = ["KnowledgeChart"]
@@ -40,7 +41,24 @@ _CLAUSES: tuple[tuple[str, str, str], ...] = (
     ("BE made by a", "CreatedBy", ""),
     ("BE made by an", "CreatedBy", ""),
 )
+_ABLE = {
+    "edible": ("ReceivesAction", "eaten"),
+    "eatable": ("ReceivesAction", "eaten"),
+    "drinkable": ("ReceivesAction", "drunk"),
+    "readable": ("ReceivesAction", "read"),
+    "rideable": ("ReceivesAction", "ridden"),
+}
+"""Adjectives that say what can be done with a thing."""
+_ANYONE = frozenset(("you", "one", "we", "people", "i", "someone", "somebody", "they"))
+_WHERE = frozenset(("on", "in", "with", "from"))
+_STAYING = frozenset(("sit", "sleep", "lie", "rest"))
 _CLASSES = {"BE": words.BE, "USUALLY": words.USUALLY}
+
+
+def _says_able(first: str, second: str) -> bool:
+    """`you can`, `can you`."""
+    can = ("can", "could")
+    return (first in _ANYONE and second in can) or (first in can and second in _ANYONE)
 
 
 class KnowledgeChart(RelationChart):
@@ -91,6 +109,31 @@ class KnowledgeChart(RelationChart):
                     found.append((end, self.item((relation, tail), features)))
                     best = length
         return found
+
+    def uses(self, start: int) -> list[tuple[int, Item]]:
+        """Readings of `edible`, `to sit on`, `you can eat`: (end, Item((relation, tail)))."""
+        begin = start + (self.word(start) in ("that", "which"))
+        skipped = begin > start
+        if self.word(begin) in words.BE and skipped:
+            begin += 1
+        known = _ABLE.get(self.word(begin))
+        if known and (skipped == (begin > start + 1) or not skipped):
+            return [(begin + 1, self.item(known, (("use:adjective", 1.0),)))]
+        if self.word(begin) == "to" and not skipped:
+            verb = begin + 1
+        elif _says_able(self.word(begin), self.word(begin + 1)):
+            verb = begin + 2
+        else:
+            return []
+        base = self.word(verb)
+        if base not in words.BASE_VERBS:
+            return []
+        end = verb + 1
+        value = ("ReceivesAction", participle(base))
+        if self.word(end) in _WHERE or base in _STAYING:
+            value = ("UsedFor", gerund(base))
+            end += self.word(end) in _WHERE
+        return [(end, self.item(value, ((f"use:{value[0]}", 1.0),)))]
 
     def _tail_ends(self, start: int) -> list[int]:
         """Where a tail may end: at the question's end, before a final `have`, at a comma."""

@@ -60,6 +60,14 @@ _PRIOR = {
     "name:unseen:other:0": -5.0,
     "name:unseen:other:1": -4.0,
     "name:seen:other": -1.0,
+    "place:1": 1.5,
+    "place:0": -3.0,
+    "relation:turned": -1.0,
+    "thing:_": 1.0,
+    "form:type-bare": -2.0,
+    "form:name-or": -1.0,
+    "form:exist-in": 2.0,
+    "modifier:use": -1.0,
     "name:share1": 0.5,
     "name:share2": 0.7,
     "name:share3": 0.9,
@@ -125,12 +133,14 @@ class Example:
         draft: (operation, argument without ids, dependencies) of each step.
         weight: how much the pair counts in the likelihood.
         group: the picture; what its other questions teach is left out as well.
+        counted: whether its alignments enter the lexicon; rewordings of a counted pair do not.
     """
 
     question: str
     draft: Draft
     weight: float = 1.0
     group: str = ""
+    counted: bool = True
     tokens: list[str] = field(init=False)
     target: Draft = field(init=False)
     loose: Draft = field(init=False)
@@ -197,9 +207,10 @@ class Learner:
         """Find each example's alignments in the best reading of its own program, and count them.
 
         Returns:
-            how many examples have a reading that gives their program.
+            how many of the counted examples have a reading that gives their program.
         """
         found: list[tuple[Entry, ...]] = []
+        examples = [example for example in examples if example.counted]
         for example in examples:
             found.append(self._alignment(example, {}) or self._alignment(example, example.hints()))
         doubtful = self._doubtful(found)

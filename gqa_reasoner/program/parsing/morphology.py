@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gqa_reasoner.program.parsing.words import listed
+from gqa_reasoner.program.parsing.words import VERBS, listed
 
-__all__ = ["gerund", "is_plural", "plural", "singular"]
+__all__ = ["active", "gerund", "is_plural", "participle", "plural", "singular"]
 
 _IRREGULAR = {
     "men": "man",
@@ -108,6 +108,44 @@ _DOUBLED = frozenset(
     )
 ) - {"swing"}
 _VOWELS = frozenset("aeiou")
+
+
+_PARTICIPLES = dict(
+    pair.split(":")
+    for pair in listed(
+        "wear:worn hold:held eat:eaten drink:drunk ride:ridden drive:driven throw:thrown sell:sold"
+        " catch:caught hit:hit feed:fed lead:led swing:swung cut:cut read:read buy:bought"
+        " see:seen take:taken bite:bitten fly:flown sing:sung make:made wind:wound build:built"
+        " keep:kept put:put draw:drawn blow:blown swim:swum sit:sat stand:stood lie:lain"
+        " sleep:slept write:written tie:tied carry:carried use:used"
+    )
+)
+_ACTIVE = {done: verb for verb, done in _PARTICIPLES.items()}
+
+
+def participle(verb: str) -> str:
+    """Past participle of a verb's base form: `eat` → `eaten`, `park` → `parked`."""
+    if verb in _PARTICIPLES:
+        return _PARTICIPLES[verb]
+    if verb.endswith("e"):
+        return verb + "d"
+    if verb.endswith("y") and verb[-2:-1] not in _VOWELS:
+        return verb[:-1] + "ied"
+    return verb + (verb[-1] if verb in _DOUBLED else "") + "ed"
+
+
+def active(done: str) -> str | None:
+    """-ing form of a past participle's verb: `worn` → `wearing`; None if it is none."""
+    if done in _ACTIVE:
+        return gerund(_ACTIVE[done])
+    if not done.endswith("ed") or len(done) < 5:
+        return None
+    stem = done[:-2]
+    if stem.endswith("i"):
+        return gerund(stem[:-1] + "y")
+    if stem[-1:] == stem[-2:-1] and stem[:-1] in _DOUBLED:
+        return gerund(stem[:-1])
+    return gerund(done[:-1] if done[:-1] in VERBS else stem)
 
 
 @lru_cache(maxsize=8192)

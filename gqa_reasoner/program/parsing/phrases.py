@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.bases import Base, BaseChart, Chain, best_readings, filter_step
 from gqa_reasoner.program.parsing.chart import Features, Item
+from gqa_reasoner.program.parsing.relations import REVERSED
 
 __all__ = ["Chain", "Phrase", "PhraseChart", "filter_step"]
 
@@ -139,10 +140,19 @@ class PhraseChart(BaseChart):
     ) -> Item:
         """How well a modifier goes with the name (and with a relation already there)."""
         features = self._agreement(modifier.filters, base.name).features
+        if modifier.kind == "knowledge":
+            known, _, tail = modifier.filters[0][1].partition(",")
+            group = self.vocabulary.noun_class(base.name)
+            living = "living" if group in ("person", "animal") else group
+            features += (
+                (f"knows:{known}:{living}", 1.0),
+                (f"knows:{known}:{tail.split()[0]}:{group}", 1.0),
+            )
         if relation is not None:
             features += ((f"late:{modifier.kind}", 1.0),)
         if modifier.relation is not None:
             predicate, direction, _ = modifier.relation
+            predicate = predicate.removeprefix(REVERSED)
             group = self.vocabulary.noun_class(base.name)
             first = predicate.partition(" ")[0]
             form = "verb" if first.endswith("ing") else "other"
@@ -186,10 +196,27 @@ class PhraseChart(BaseChart):
             yield self._modifier(end, "material", (item,), (filter_step(item.value),))
         yield from self._subject_relations(start, "reduced")
         yield from self._object_relations(start, "reduced")
+        yield from self._dressed(start)
+        for end, item in self.uses(start):
+            step = ("filter knowledge", ",".join(item.value))
+            yield self._modifier(end, "use", (item,), (step,))
+
+    def _dressed(self, start: int) -> Iterator[_Modifier]:
+        """`(the man) with the hat on`: wearing it."""
+        if self.word(start) not in ("with", "having", "has", "have"):
+            return
+        for end, items in self.phrases(start + 1).items():
+            if self.word(end) == "on" and (
+                end + 1 >= self.size or self.word(end + 1) not in words.DETERMINERS
+            ):
+                for item in items:
+                    relation = ("wearing", "s", item.value.chain)
+                    yield self._modifier(end + 1, "dressed", (item,), relation=relation)
 
     def _relative_modifiers(self, start: int) -> Iterator[_Modifier]:
         if self.word(start) not in words.RELATIVE:
             return
+        yield from self._dressed(start + 1)
         yield from self._object_relations(start + 1, "that")
         yield from self._subject_relations(start + 1, "that")
         for end, item in self.knowledge(start + 1):
@@ -251,7 +278,7 @@ class PhraseChart(BaseChart):
             helper = self.word(middle)
             begin = middle + (helper in words.BE or helper in words.DO)
             for end, predicate in self.relations(begin, helper in words.DO):
-                if end < self.size and self.word(end) in words.DETERMINERS:
+                if self.word(end) in words.DETERMINERS and not self._offers(end):
                     continue
                 form = "be" if helper in words.BE else "verb"
                 form += "" if named else " bare"
@@ -262,6 +289,10 @@ class PhraseChart(BaseChart):
                         (item, predicate),
                         relation=(predicate.value, "o", item.value.chain),
                     )
+
+    def _offers(self, start: int) -> bool:
+        """Whether two alternatives may stand here (`an apple or a banana`)."""
+        return self.word(start) in ("a", "an") and "or" in self.tokens[start:]
 
     def _same_relations(self, start: int) -> Iterator[_Modifier]:
         """`that is the same color as the umbrella`, `made of the same material as …`."""

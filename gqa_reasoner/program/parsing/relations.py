@@ -6,10 +6,13 @@ import re
 
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.chart import Chart, Item
-from gqa_reasoner.program.parsing.morphology import gerund
+from gqa_reasoner.program.parsing.morphology import active, gerund
 from gqa_reasoner.program.parsing.words import listed
 
-__all__ = ["RelationChart"]
+__all__ = ["REVERSED", "RelationChart"]
+
+REVERSED = "~"
+"""Before a predicate whose subject and object stand in each other's place (`worn by`)."""
 
 _PARTICLES = frozenset(listed("down up out off away over back around"))
 _IRREGULAR_PARTICIPLES = frozenset(
@@ -56,6 +59,8 @@ class RelationChart(Chart):
             return []
         spans = [(end, "prep") for end in self._prepositions(start)]
         first = self.tokens[start]
+        if first == "being" and active(self.word(start + 1)) and self.word(start + 2) == "by":
+            spans.append((start + 3, "participle+prep"))
         if first.endswith("er") and self.word(start + 1) == "than":
             spans.append((start + 2, "than"))
         if (
@@ -84,22 +89,32 @@ class RelationChart(Chart):
         rule = _predicate_by_rule(tokens, shape)
         total = min(sum(row.values()), 3)
         items = []
-        for predicate in dict.fromkeys((rule, *row, *self.hints.get("relation", ()))):
+        offered = (rule, *_turned(tokens), *row, *self.hints.get("relation", ()))
+        for predicate in dict.fromkeys(offered):
             features: list[tuple[str, float]] = [(f"relation:{shape}:{total > 0:d}", 1.0)]
             if row:
                 share = self.lexicon.log_share("relation", surface, predicate)
                 features.append((f"relation:share{total}", share or 0.0))
                 if predicate not in row:
                     features.append(("relation:novel", 1.0))
-            if predicate != rule:
+            if predicate.startswith(REVERSED):
+                features.append(("relation:turned", 1.0))
+            elif predicate != rule:
                 features.append(("relation:rewritten", 1.0))
-            if self.lexicon.row("predicate", predicate):
+            if self.lexicon.row("predicate", predicate.removeprefix(REVERSED)):
                 features.append(("relation:known", 1.0))
             if self.aligning:
                 features.append((f"@relation\t{surface}\t{predicate}", 0.0))
             items.append(self.item(predicate, tuple(features)))
         items.sort(key=lambda item: (-item.score, item.value))
         return items if self.aligning else items[:2]
+
+
+def _turned(tokens: list[str]) -> tuple[str, ...]:
+    """The active predicate of a passive one, marked as reversed: `worn by` → `~wearing`."""
+    verb = tokens[1:] if len(tokens) == 3 and tokens[0] == "being" else tokens
+    done = active(verb[0]) if len(verb) == 2 and verb[1] == "by" else None
+    return (REVERSED + done,) if done else ()
 
 
 def _verb_shape(verb: str, base: bool, known: bool) -> str | None:

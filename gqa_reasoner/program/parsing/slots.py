@@ -6,42 +6,28 @@ means that the element gives the form's builder nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from gqa_reasoner.program.operations import COMPARISONS
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.chart import Features, Item
 from gqa_reasoner.program.parsing.phrases import Chain, PhraseChart, filter_step
-from gqa_reasoner.program.parsing.words import listed
+from gqa_reasoner.program.parsing.small_slots import (
+    SKIP,
+    Match,
+    Slot,
+    can_do,
+    indoors,
+    maybe_image,
+    maybe_think,
+    other_side,
+    passive,
+    scene_rest,
+    think,
+)
 
 __all__ = ["SKIP", "SLOTS", "Match", "Slot"]
-
-SKIP = object()
-Match = tuple[int, Any, float, Features]
-Slot = Callable[[PhraseChart, int], Iterator[Match]]
-
-_THINK = tuple(
-    tuple(text.split())
-    for text in listed(
-        "do you think|do you think that|would you say|would you say that|do you believe"
-        "|do you suppose|in your opinion|can you see|can you tell|could",
-        "|",
-    )
-)
-_SCENE_REST = frozenset(
-    listed(
-        "is are was were 's it this that these the a an image photo picture photograph "
-        "scene pictured shown taken captured at in on of here do does you think could "
-        "be might represent depict show look like looks seem see place today day there "
-        "they depicted displayed kind type"
-    )
-)
-
-
-def _with(item: Item, end: int, *extra: tuple[str, float], chart: PhraseChart) -> Match:
-    more = chart.item(None, extra)
-    return end, item.value, item.score + more.score, item.features + more.features
 
 
 def _flat(chart: PhraseChart, value: Any, end: int, *features: tuple[str, float]) -> Match:
@@ -92,9 +78,12 @@ def described(chart: PhraseChart, start: int) -> Iterator[Match]:
 
 
 def attribute(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """An attribute → (type, value)."""
+    """An attribute, perhaps with its type (`red in color`) → (type, value)."""
     for end, item in chart.attributes(start):
         yield end, item.value, item.score, item.features
+        kind = words.ATTRIBUTE_NOUNS.get(chart.word(end + 1))
+        if chart.word(end) == "in" and kind == item.value[0]:
+            yield end + 2, item.value, item.score, item.features
 
 
 def position(chart: PhraseChart, start: int) -> Iterator[Match]:
@@ -132,6 +121,12 @@ def predicative(chart: PhraseChart, start: int) -> Iterator[Match]:
     negated = chart.word(start) == "not"
     begin = start + negated
     readings = [*chart.attributes(begin), *chart.materials(begin), *chart.positions(begin)]
+    for end, item in list(readings):
+        if (
+            chart.word(end) == "in"
+            and words.ATTRIBUTE_NOUNS.get(chart.word(end + 1)) == (item.value[0])
+        ):
+            readings.append((end + 2, item))
     for end, plain in readings:
         item = plain
         if negated:
@@ -223,11 +218,13 @@ def same_as(chart: PhraseChart, start: int) -> Iterator[Match]:
 
 
 def comparison(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """`bigger`, `less healthy` → the comparison's name."""
+    """`bigger`, `less healthy`, `the older one` → the comparison's name."""
+    begin = start + (chart.word(start) == "the")
     for length in (2, 1):
-        name = " ".join(chart.tokens[start : start + length])
-        if name in COMPARISONS and start + length <= chart.size:
-            yield start + length, name, 0.0, ()
+        name = " ".join(chart.tokens[begin : begin + length])
+        end = begin + length
+        if name in COMPARISONS and end <= chart.size:
+            yield end + (chart.word(end) == "one"), name, 0.0, ()
             return
 
 
@@ -235,36 +232,6 @@ def subject(chart: PhraseChart, start: int) -> Iterator[Match]:
     """`who`, `what` → itself."""
     if chart.word(start) in ("who", "what", "whom"):
         yield start + 1, chart.word(start), 0.0, ()
-
-
-def maybe_think(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """Nothing, or `do you think (that)`."""
-    yield start, SKIP, 0.0, ()
-    for phrase_ in _THINK:
-        if tuple(chart.tokens[start : start + len(phrase_)]) == phrase_:
-            yield start + len(phrase_), SKIP, 0.0, ()
-
-
-def think(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """`do you think (that)`."""
-    for match in maybe_think(chart, start):
-        if match[0] > start:
-            yield match
-
-
-def maybe_image(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """Nothing, or `in the photo`."""
-    yield start, SKIP, 0.0, ()
-    for end in chart.image_phrases(start):
-        yield _flat(chart, SKIP, end, ("image phrase", 1.0))
-
-
-def scene_rest(chart: PhraseChart, start: int) -> Iterator[Match]:
-    """The rest of a question about the whole scene: only words that say nothing more."""
-    end = start
-    while end < chart.size and chart.tokens[end] in _SCENE_REST:
-        end += 1
-    yield end, SKIP, 0.0, ()
 
 
 def alternatives(chart: PhraseChart, start: int) -> Iterator[Match]:
@@ -377,6 +344,10 @@ SLOTS: dict[str, Slot] = {
     "<alts>": alternatives,
     "<pair>": exist_pair,
     "<knows>": knowledge,
+    "<use>": can_do,
+    "<passive>": passive,
+    "<in/out>": indoors,
+    "<side2>": other_side,
     "<tail>": tail,
     "<thing>": thing,
 }

@@ -9,6 +9,10 @@ from gqa_reasoner.program.parsing.knowledge_clauses import KnowledgeChart
 __all__ = ["SmallPhraseChart"]
 
 
+_AROUND = (("to", "be", "seen"), ("in", "view"), ("in", "sight"), ("in", "it"), ("to", "you"))
+"""Phrases that say no more than `in the picture`."""
+
+
 class SmallPhraseChart(KnowledgeChart):
     """Adds image phrases, positions, materials and `the same … as` to the chart."""
 
@@ -16,8 +20,11 @@ class SmallPhraseChart(KnowledgeChart):
         """Ends of `in this photo`, `of the picture`, `there`, `that is shown in the image`."""
         ends = []
         first = self.word(start)
-        if first == "there":
+        if first in ("there", "here", "anywhere", "somewhere", "around"):
             ends.append(start + 1)
+        for phrase in _AROUND:
+            if tuple(self.tokens[start : start + len(phrase)]) == phrase:
+                ends.append(start + len(phrase))
         position = start
         if self.word(position) in ("that", "which") and self.word(position + 1) in words.BE:
             position += 2

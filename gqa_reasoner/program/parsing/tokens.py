@@ -11,6 +11,26 @@ MAXIMUM_TOKENS = 45
 """Longer questions are outside the language (the longest of GQA's shared records has 23)."""
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|'s\b|[^\w\s]|_", re.UNICODE)
+_SPELLING = {
+    **{f"colour{end}": f"color{end}" for end in ("", "s", "ed", "ful")},
+    "grey": "gray",
+    "centre": "center",
+    "aeroplane": "airplane",
+    "aeroplanes": "airplanes",
+    "tyre": "tire",
+    "tyres": "tires",
+    "pyjamas": "pajamas",
+    "kerb": "curb",
+    "jewellery": "jewelry",
+    "doughnut": "donut",
+    "doughnuts": "donuts",
+    "storey": "story",
+    "theatre": "theater",
+    "fibre": "fiber",
+    "mould": "mold",
+    "mum": "mom",
+}
+"""British spellings → those of GQA."""
 _SPLIT = {
     "isn't": ("is", "not"),
     "aren't": ("are", "not"),
@@ -19,11 +39,29 @@ _SPLIT = {
     "doesn't": ("does", "not"),
     "don't": ("do", "not"),
     "can't": ("can", "not"),
+    "couldn't": ("could", "not"),
+    "wouldn't": ("would", "not"),
+    "hasn't": ("has", "not"),
+    "haven't": ("have", "not"),
+    "didn't": ("did", "not"),
+    "isnt": ("is", "not"),
+    "arent": ("are", "not"),
+    "doesnt": ("does", "not"),
+    "dont": ("do", "not"),
+    "whats": ("what", "'s"),
+    "wheres": ("where", "'s"),
+    "whos": ("who", "'s"),
+    "hows": ("how", "'s"),
+    "i'm": ("i", "am"),
+    "i'd": ("i", "would"),
+    "we're": ("we", "are"),
     "cannot": ("can", "not"),
     "they're": ("they", "are"),
     "you're": ("you", "are"),
     "that's": ("that", "'s"),
 }
+_COLORED = ("-colored", "-coloured", "-shaped")
+"""Endings that say no more than the word before them (`black-colored`)."""
 _FINAL = frozenset("?.!;:\"'")
 
 
@@ -31,7 +69,7 @@ def tokenize(question: str) -> list[str]:
     """Words and marks of a question, lower-cased.
 
     `What's` gives `what 's`, `isn't` gives `is not`; quotation marks and marks at the end are
-    dropped; a mark inside stays as a token of its own.
+    dropped; a mark inside stays as a token of its own; British spellings become GQA's.
     """
     text = unicodedata.normalize("NFKC", question).lower().replace("\u2019", "'")
     tokens: list[str] = []
@@ -42,8 +80,10 @@ def tokenize(question: str) -> list[str]:
             tokens.extend((word[:-2], "'s"))
         elif word in ('"', "'"):
             continue
+        elif word.endswith(_COLORED) and "-" in word:
+            tokens.append(word.rpartition("-")[0])
         else:
-            tokens.append(word)
+            tokens.append(_SPELLING.get(word, word))
     while tokens and tokens[-1] in _FINAL:
         tokens.pop()
     return tokens

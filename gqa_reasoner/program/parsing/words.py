@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ATTRIBUTE_NOUNS",
+    "BASE_VERBS",
     "BE",
     "BOUNDARY",
     "DEGREE_TYPES",
@@ -15,6 +16,7 @@ __all__ = [
     "LOOK",
     "POSITIONS",
     "PREPOSITIONS",
+    "PREPOSITION_STARTS",
     "PRONOUNS",
     "RELATIVE",
     "THINGS",
@@ -38,7 +40,7 @@ DO = frozenset(listed("do does did"))
 RELATIVE = frozenset(listed("that which who whom"))
 PRONOUNS = frozenset(listed("he she him her it they them this that these those you i we us me"))
 LOOK = frozenset(listed("look looks seem seems appear appears"))
-IMAGE_NOUNS = frozenset(listed("image picture photo photograph scene snapshot"))
+IMAGE_NOUNS = frozenset(listed("image picture photo photograph scene snapshot shot frame"))
 KIND_NOUNS = frozenset(
     listed("kind kinds type types sort sorts breed breeds species style styles variety")
 )
@@ -67,7 +69,7 @@ BOUNDARY = (
 )
 """Words that no noun phrase of the language holds, except inside a name the lexicon knows."""
 
-_BASE_VERBS = listed(
+BASE_VERBS: list[str] = listed(
     "wear hold carry ride sit stand lie lay hang lean rest eat drink play use watch look walk run"
     " drive surround cover touch pull push throw catch hit kick swing feed follow lead work talk"
     " sleep wait grow float fly swim jump climb cross read cook cut serve sell buy open close"
@@ -77,13 +79,13 @@ _BASE_VERBS = listed(
     " stick sniff bathe crouch kneel squat pose smile stare observe examine check mix prepare"
     " display show skateboard stack pile balance dangle protrude peek emerge"
 )
-VERBS = frozenset(_BASE_VERBS) | frozenset(
+VERBS = frozenset(BASE_VERBS) | frozenset(
     verb[:-1] + "ies"
     if verb.endswith("y") and verb[-2] not in "aeiou"
     else verb + "es"
     if verb.endswith(("ch", "sh", "s", "x", "z"))
     else verb + "s"
-    for verb in _BASE_VERBS
+    for verb in BASE_VERBS
 )
 """Base and third-person forms of verbs that relations are made of."""
 
@@ -96,7 +98,8 @@ POSITIONS: dict[str, tuple[str, str]] = {
     "bottom": ("vposition", "bottom"),
     "middle": ("vposition", "middle"),
     "center": ("vposition", "middle"),
-    "centre": ("vposition", "middle"),
+    "upper": ("vposition", "top"),
+    "lower": ("vposition", "bottom"),
 }
 
 PREPOSITIONS = tuple(
@@ -118,6 +121,7 @@ PREPOSITIONS = tuple(
     )
 )
 """Relation words that stand before a noun phrase (or alone, stranded), longest first by use."""
+PREPOSITION_STARTS = frozenset(phrase[0] for phrase in PREPOSITIONS)
 
 ATTRIBUTE_NOUNS: dict[str, str] = {
     "color": "color",
@@ -126,6 +130,8 @@ ATTRIBUTE_NOUNS: dict[str, str] = {
     "colours": "color",
     "material": "material",
     "materials": "material",
+    "fabric": "material",
+    "substance": "material",
     "shape": "shape",
     "shapes": "shape",
     "size": "size",
