@@ -42,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, metavar="DIR", help="default: the shipped weights")
     add("--triples", type=Path, metavar="STORE", help="a store built by `knowledge`")
     add("--ontology", type=Path, metavar="FILE", help="built by `ontology build`")
-    add("--captions", type=Path, metavar="FILE", help="captions to show: COCO, Karpathy or CSV")
     add("--seed", type=int, default=0, help="of the random and shuffled controls")
     add("--queue", type=int, default=96, help="questions that may wait (default: 96)")
     add("--time-limit", type=float, default=30.0, metavar="SECONDS", help="of a request")
@@ -59,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from gqa_reasoner.web.application import create_app
         from gqa_reasoner.web.server import listen, run_server
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "gqa_reasoner":
+            raise
         raise InputError(
             f"serving needs {error.name}: pip install 'gqa-reasoner[collection,serve]'"
         ) from None
@@ -79,7 +80,6 @@ def _create_service(arguments: argparse.Namespace) -> Service:
     """The service that the options describe."""
     from gqa_reasoner.collection.database import read_settings
     from gqa_reasoner.pipeline import Reasoner
-    from gqa_reasoner.web.captions import read_caption_map
     from gqa_reasoner.web.clicks import open_click_log
     from gqa_reasoner.web.limits import Limits
     from gqa_reasoner.web.service import ServiceOptions, open_service
@@ -104,7 +104,6 @@ def _create_service(arguments: argparse.Namespace) -> Service:
     options = ServiceOptions(
         expansion=arguments.expansion or ("both" if log is not None else "triples"),
         click_log=log,
-        captions=read_caption_map(arguments.captions) if arguments.captions else {},
         limits=limits,
     )
     return open_service(folder, reasoner, options)

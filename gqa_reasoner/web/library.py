@@ -6,15 +6,18 @@ Reading is cheap and guarded by one lock; the tables are reopened when `CURRENT`
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from detectors.errors import InputError
 from detectors.extraction import PICTURE_SUFFIXES
-from detectors.scene import Relation, Scene, SceneObject
+from detectors.scene import Scene
 from gqa_reasoner.collection.database import open_collection, read_settings
+from gqa_reasoner.collection.pictures import thumbnail_path
+from gqa_reasoner.collection.scenes import load_scene
 from gqa_reasoner.web.errors import RequestError
 
 if TYPE_CHECKING:
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Library", "Picture"]
 
-_COLUMNS = "image_id, path, digest, width, height, taken, latitude, longitude"
+_COLUMNS = "image_id, digest, width, height, taken, latitude, longitude, caption"
+
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,13 @@ class Picture:
     """A row of the index's pictures."""
 
     image_id: str
-    path: str | None
     digest: str | None
     width: int
     height: int
-    taken: str | None
+    taken: datetime | None
     latitude: float | None
     longitude: float | None
+    caption: str | None
 
     def to_json(self) -> dict[str, Any]:
         """What the page needs for its grid."""
@@ -113,14 +119,12 @@ class Library:
         Raises:
             RequestError: 410, deleted after indexing; 403, it leads out of the folder.
         """
-        places = [Path(picture.path)] if picture.path else []
-        places.append(self.folder.resolve().parent / picture.image_id)
-        roots = [self.source, self.folder.resolve().parent]
-        for place in places:
+        for root in (self.source, self.folder.resolve().parent):  # the folder may have been moved
+            place = root / picture.image_id
             if not place.is_file():
                 continue
             real = place.resolve()
-            inside = any(real.is_relative_to(root.resolve()) for root in roots)
+            inside = real.is_relative_to(root.resolve())
             if not inside or real.suffix.lower() not in PICTURE_SUFFIXES:
                 raise RequestError(403, f"{picture.image_id}: leads out of the collection")
             return real
@@ -130,7 +134,9 @@ class Library:
 
     def thumbnail(self, picture: Picture) -> Path | None:
         """The small picture that the index keeps, if it does."""
-        place = self.folder / "thumbnails" / f"{str(picture.digest)[:24]}.jpg"
+        if picture.digest is None:
+            return None
+        place = thumbnail_path(self.folder, picture.digest)
         return place if place.is_file() else None
 
     def scene(self, image_id: str) -> Scene:
@@ -139,39 +145,15 @@ class Library:
         Raises:
             RequestError: 404, no such picture.
         """
-        picture = self.picture(image_id)
-        rows = self._rows(
-            "SELECT object_id, name, score, x1, y1, x2, y2 FROM objects WHERE image_id = ? "
-            "ORDER BY score DESC, object_id",
-            [image_id],
-        )
-        held: dict[str, dict[str, float]] = {}
-        for object_id, name, score in self._rows(
-            "SELECT object_id, name, score FROM attributes WHERE image_id = ? ORDER BY score DESC",
-            [image_id],
-        ):
-            held.setdefault(object_id, {})[name] = score
-        links = self._rows(
-            "SELECT subject, predicate, object, score FROM relations WHERE image_id = ? "
-            "ORDER BY score DESC",
-            [image_id],
-        )
-        facts = self._rows("SELECT kind, value FROM facts WHERE image_id = ?", [image_id])
-        return Scene(
-            image_id,
-            picture.width,
-            picture.height,
-            [SceneObject(row[0], row[1], row[2], row[3:7], held.get(row[0], {})) for row in rows],
-            [Relation(*link) for link in links],
-            dict(facts),
-            detector="index",
-        )
+        self.picture(image_id)
+        scene = self._read(lambda connection: load_scene(connection, image_id))
+        return replace(scene, detector="index")
 
     def commonest(self, limit: int = 40) -> list[tuple[str, int]]:
         """(object name, pictures that show it), most pictures first."""
         return self._rows(
-            "SELECT name, count(DISTINCT image_id) AS n FROM objects WHERE score >= 0.5 "
-            "GROUP BY name ORDER BY n DESC, name LIMIT ?",
+            "SELECT text, count(DISTINCT image) AS n FROM objects JOIN terms ON code = name "
+            "WHERE score >= 0.5 GROUP BY text ORDER BY n DESC, text LIMIT ?",
             [limit],
         )
 
@@ -181,10 +163,15 @@ class Library:
             self._connection.close()
 
     def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        return self._read(lambda connection: connection.execute(sql, list(values)).fetchall())
+
+    def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         with self._lock:
             self._follow()
             try:
-                return self._connection.execute(sql, list(values)).fetchall()
+                return work(self._connection)
+            except InputError as error:
+                raise RequestError(503, str(error), 5) from None
             except Exception as error:  # duckdb's errors share no base with ours
                 line = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise RequestError(503, f"the index cannot be read ({line[:160]})", 5) from None

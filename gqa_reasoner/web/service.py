@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from detectors.errors import InputError
@@ -37,8 +35,6 @@ class ServiceOptions:
     expansion: str = "triples"
     click_log: ClickLog | None = None
     """Where questions and opened pictures are recorded; None records nothing."""
-    captions: Mapping[str, str] = field(default_factory=dict)
-    """A sentence per picture id."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -187,9 +183,6 @@ class Service:
         picture = self.library.picture(image_id)
         scene = self.library.scene(image_id)
         facts = dict(scene.scene_attributes)
-        captions = self.options.captions
-        caption = facts.pop("caption", None) or captions.get(image_id)
-        caption = caption or captions.get(PurePath(image_id).stem)
         try:
             self.library.file(picture)
             missing = None
@@ -197,13 +190,13 @@ class Service:
             missing = error.words
         record = {**scene.to_json(), "detector": self.library.settings.get("detector")}
         record["facts"] = facts
-        record["taken"] = picture.taken
+        record["taken"] = picture.taken.isoformat(" ") if picture.taken else None
         record["place"] = (
             None if picture.latitude is None else [picture.latitude, picture.longitude]
         )
         record["missing"] = missing
-        if caption:
-            record["caption"] = caption
+        if picture.caption:
+            record["caption"] = picture.caption
         return record
 
     async def _asked(

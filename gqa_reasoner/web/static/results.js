@@ -1,0 +1,115 @@
+// The first page and the answers over the whole collection.
+import { address, api } from "./api.js";
+import { bar, count, h, percent, say } from "./dom.js";
+import { card, grid } from "./grid.js";
+
+const PART = 48;
+const FOUND = 24;
+const LIKELY = 0.5;
+
+/** What the page shows before anything is asked: every picture, and questions to try. */
+export async function showAll(about, signal) {
+  const { total, pictures } = await api.pictures(0, PART, signal);
+  const link = (picture) => address.picture({ id: picture.image_id });
+  const title = total ? "Ask your pictures something" : "No pictures yet";
+  const view = h("section", { class: "view" },
+    h("div", { class: "hero" },
+      h("h1", { tabindex: "-1" }, title),
+      h("p", { class: "lead" }, total
+        ? `Which, how many, what share, the commonest …: questions over ${count(total, "picture")} are worked out step by step, and every answer shows what it rests on.`
+        : "The index is empty. Run gqa-reasoner index on a folder that holds pictures."),
+      suggestions(about.suggestions)));
+  if (!total) return { view, title };
+  const list = grid(pictures, link, "All pictures");
+  view.append(h("h2", { class: "section" }, "All pictures"), list);
+  more(view, list, pictures.length, total, async (offset) => (await api.pictures(offset, PART)).pictures, link);
+  return { view, title: about.name, order: pictures.map((picture) => picture.image_id) };
+}
+
+/** The answer to a question over the collection, with its pictures. */
+export async function showFound(question, about, signal, limit = FOUND) {
+  const found = await api.find(question, limit, signal);
+  const sizes = new Map();
+  if (found.images.length) {
+    const { pictures } = await api.sizes(found.images.map((image) => image.image_id), signal);
+    for (const picture of pictures) sizes.set(picture.image_id, picture);
+  }
+  const images = found.images.map((image) => ({ width: 4, height: 3, ...sizes.get(image.image_id), ...image }));
+  const link = (picture) => address.picture({ id: picture.image_id, from: question });
+  const view = h("section", { class: "view" }, verdict(question, found, about));
+  const likely = images.filter((image) => found.method === "vector" || image.score >= LIKELY);
+  const rest = images.filter((image) => !likely.includes(image));
+  if (likely.length) view.append(h("h2", { class: "hidden" }, "Pictures"), grid(likely, link, "Pictures, best first"));
+  if (rest.length) {
+    view.append(h("h2", { class: "section" }, "Less likely"), grid(rest, link, "Less likely pictures"));
+  }
+  if (!images.length) view.append(nothing(found, about));
+  if (images.length === limit && limit < 100) {
+    view.append(h("p", { class: "more" }, h("button", { type: "button", onclick: async (event) => {
+      event.target.disabled = true;
+      const all = await showFound(question, about, undefined, 100);
+      view.replaceWith(all.view);
+    } }, "Show more pictures")));
+  }
+  say(`${found.answer}. ${count(images.length, "picture")} shown.`);
+  return { view, title: question, order: images.map((image) => image.image_id) };
+}
+
+function suggestions(questions) {
+  return h("ul", { class: "chips", "aria-label": "Questions to try" }, (questions ?? []).map((question) =>
+    h("li", {}, h("a", { class: "chip", href: address.results(question), "data-link": true }, question))));
+}
+
+function verdict(question, found, about) {
+  const how = found.method === "program"
+    ? "Worked out step by step" : "Ranked by likeness, not worked out";
+  const distribution = !("likely" in found.counts);
+  return h("header", { class: "verdict" },
+    h("p", { class: "asked" }, question),
+    h("h1", { tabindex: "-1" }, found.answer),
+    h("p", { class: "how" },
+      h("span", { class: `badge ${found.method}` }, how),
+      !distribution && h("span", {}, `${count(found.counts.likely, "likely picture")} of ${found.counts.of}, ${found.counts.expected} expected`)),
+    distribution && Object.keys(found.counts).length > 0 && chart(found.counts),
+    found.notes.map((note) => h("p", { class: "note" }, note)),
+    found.program && h("details", { class: "reading" },
+      h("summary", {}, "How the question was read"),
+      h("ol", { class: "program", start: "0" }, found.program.map((step) =>
+        h("li", {}, h("code", {}, `${step.operation}${step.argument && step.argument !== "?" ? `: ${step.argument}` : ""}`),
+          step.dependencies.length > 0 && h("span", { class: "soft" }, ` of ${step.dependencies.join(", ")}`))))),
+    found.images.length === 0 && found.method === "program" && h("p", { class: "soft" },
+      `None of ${count(about.pictures, "picture")} fits.`));
+}
+
+function chart(counts) {
+  const most = Math.max(...Object.values(counts), 1e-9);
+  return h("dl", { class: "chart" }, Object.entries(counts).map(([name, weight]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, bar(weight / most), h("span", {}, String(weight))))));
+}
+
+function nothing(found, about) {
+  return h("div", { class: "nothing" },
+    h("p", {}, found.method === "vector"
+      ? "None of these words is known here. Try names of things that pictures show."
+      : "No picture fits. Fewer conditions may help, or another word for the same thing."),
+    suggestions(about.suggestions));
+}
+
+/** A button that appends the next part of all pictures. */
+function more(view, list, shown, total, load, link) {
+  if (shown >= total) return;
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    const next = await load(shown);
+    const cards = next.map((picture) => card(picture, link(picture)));
+    list.append(...cards);
+    cards[0]?.querySelector("a").focus();
+    shown += next.length;
+    button.disabled = false;
+    label();
+    if (shown >= total || !next.length) button.remove();
+  } });
+  const label = () => { button.textContent = `Show more (${percent(shown / total)} shown)`; };
+  label();
+  view.append(h("p", { class: "more" }, button));
+}
