@@ -27,6 +27,7 @@ from gqa_reasoner.model.mixture import Mixture
 from gqa_reasoner.model.plan import Plan
 from gqa_reasoner.model.trunk import Trunk
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
+from knowledge.gate import ContextGate
 
 if TYPE_CHECKING:
     from detectors.scene import Scene
@@ -51,6 +52,8 @@ class ReasonerConfig:
     feature_size: int = 0
     """Size of the detector's region features; 0: not used."""
     dropout: float = 0.1
+    context_gate: bool = False
+    """Whether a learned gate weighs each triple and query against taking none of them."""
 
     def trunk(self, edge_types: int) -> TrunkConfig:
         """The trunk's configuration."""
@@ -92,6 +95,8 @@ class ReasonerOutput(NamedTuple):
     """(B, Y)."""
     attention: Tensor | None
     """(B, T, V) attention of text to vision in the last row, mean over heads."""
+    taken: Tensor | None = None
+    """(B, T) how far the gate takes each triple and query, 0 elsewhere; None without a gate."""
 
 
 class ReasonerModel(nn.Module):
@@ -116,6 +121,9 @@ class ReasonerModel(nn.Module):
             )
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(config.dropout)
+        self.gate = ContextGate(width) if config.context_gate else None
+        if config.context_gate:
+            self.nothing = nn.Parameter(torch.zeros(width))
         self.trunk = Trunk(config.trunk(edge_kind_count(vocabulary)))
         self.head = nn.Sequential(
             nn.Linear(3 * width, width), nn.GELU(), nn.LayerNorm(width), nn.Dropout(config.dropout)
@@ -146,6 +154,11 @@ class ReasonerModel(nn.Module):
     def forward(self, batch: Batch, *, keep_attention: bool = False) -> ReasonerOutput:
         """Answer logits for a batch."""
         text, vision = self._embed(batch)
+        taken = None
+        if self.gate is not None:
+            taken = self._taken(self.gate, batch, text)
+            item = taken[..., None]
+            text = torch.where(item > 0, item * text + (1 - item) * self.nothing, text)
         last = self.config.layers - 1
         output = self.trunk(
             text,
@@ -175,7 +188,21 @@ class ReasonerModel(nn.Module):
         if keep_attention:
             length = text.shape[1]
             attention = output.attention[last].mean(dim=1)[:, :length, length:]
-        return ReasonerOutput(logits + shares.clamp(min=1e-6).log(), type_logits, attention)
+        logits = logits + shares.clamp(min=1e-6).log()
+        return ReasonerOutput(logits, type_logits, attention, taken)
+
+    def _taken(self, gate: ContextGate, batch: Batch, text: Tensor) -> Tensor:
+        """(B, T) the share of each triple and query against the learned null, 0 elsewhere.
+
+        What is not taken gives way to the embedding `nothing`; which objects an item anchors to
+        stays visible through its edges.
+        """
+        asked = ((batch.kind == KINDS.index("token")) & batch.text_mask).to(text.dtype)
+        question = (asked[:, None] @ text).squeeze(1) / asked.sum(1, keepdim=True).clamp(min=1)
+        context = (batch.kind == KINDS.index("triple")) | (batch.kind == KINDS.index("query"))
+        context &= batch.text_mask
+        weights, null = gate(question, text, torch.ones_like(asked), context)
+        return weights / (weights + null[:, None])
 
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Tokens of both streams, (B, T, D) and (B, V, D)."""

@@ -43,9 +43,9 @@ class Execution:
         self.failed = failed
 
 
-def make_model() -> ReasonerModel:
+def make_model(**changes: object) -> ReasonerModel:
     torch.manual_seed(0)
-    config = ReasonerConfig(width=16, heads=2, layers=2, hidden=32, feature_size=6)
+    config = ReasonerConfig(width=16, heads=2, layers=2, hidden=32, feature_size=6, **changes)  # type: ignore[arg-type]
     model = ReasonerModel(config, VOCABULARY).eval()
     torch.nn.init.normal_(model.trunk.edge_bias)
     return model
@@ -205,3 +205,49 @@ def test_permuting_objects_permutes_nothing_in_the_answer() -> None:
     items = [prepare(VOCABULARY, s, text, None, None, None) for s in (scene, other)]
     first, second = answer_prepared(model, items)
     assert first.distribution == pytest.approx(second.distribution, abs=1e-5)
+
+
+def gated_batch(triple: str):  # type: ignore[no-untyped-def]
+    item = prepare(
+        VOCABULARY,
+        scene_of(1, count=3),
+        "What color is the dog?",
+        parse_of("select: dog->query: color [0]"),
+        None,
+        Context([Triple(triple, ("0",)), Triple("dog is brown", ("1",))], []),  # type: ignore[arg-type]
+    )
+    return collate([item.question], [item.scene], feature_size=6)
+
+
+def test_the_gate_can_take_none_of_the_context() -> None:
+    model = make_model(context_gate=True)
+    assert model.gate is not None
+    kind = gated_batch("dog is red").kind
+    triples = (kind == KINDS.index("triple"))[0]
+    open_gate = model(gated_batch("dog is red"))
+    assert open_gate.taken is not None
+    assert (open_gate.taken[0, triples] > 0.1).all()
+    assert (open_gate.taken[0, ~triples] == 0).all()
+    assert not torch.allclose(open_gate.logits, model(gated_batch("cat is blue")).logits)
+    with torch.no_grad():
+        model.gate.null.fill_(40.0)
+    shut = model(gated_batch("dog is red"))
+    assert (shut.taken[0] < 1e-6).all()  # type: ignore[index]
+    torch.testing.assert_close(shut.logits, model(gated_batch("cat is blue")).logits)
+
+
+def test_the_gate_learns_with_the_answer_and_survives_saving(tmp_path: Path) -> None:
+    model = make_model(context_gate=True)
+    loss = torch.nn.functional.cross_entropy(
+        model(gated_batch("dog is red")).logits, torch.tensor([2])
+    )
+    loss.backward()
+    assert model.gate is not None
+    for name, parameter in model.gate.named_parameters():
+        if name != "relevance_weight":
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    model.save_pretrained(tmp_path)
+    again = ReasonerModel.from_pretrained(tmp_path)
+    assert again.config.context_gate
+    left, right = model(gated_batch("dog is red")), again(gated_batch("dog is red"))
+    torch.testing.assert_close(left.logits, right.logits, atol=0.02, rtol=0.02)
