@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score predictions with GQA's official metrics",
     "submit": "write and validate a leaderboard file",
     "ablate": "compare sources of context expansion",
+    "vlp": "the vision-language family: recipes, training, search and captions",
     "index": "make or update the index of a picture collection",
     "find": "answer a question over an indexed collection",
     "serve": "open a web page over an indexed collection",

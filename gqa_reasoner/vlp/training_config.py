@@ -1,0 +1,131 @@
+"""`TrainingConfig`: what shapes a run besides data and recipe, read strictly from YAML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detectors.config import from_mapping
+from detectors.errors import InputError
+
+__all__ = [
+    "OBJECTIVES",
+    "TrainingConfig",
+    "learning_rate",
+    "read_training_config",
+    "uses_bfloat16",
+]
+
+OBJECTIVES = ("pretrain", "retrieval", "captioning")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that shapes a run besides data and recipe; unknown keys are refused."""
+
+    objective: str = "pretrain"
+    """`pretrain` (the recipe's losses), `retrieval` or `captioning`."""
+    steps: int = 1000
+    batch_size: int = 64
+    """Pictures per step."""
+    captions_per_image: int = 1
+    learning_rate: float = 5e-4
+    warmup_steps: int = 50
+    final_learning_rate_share: float = 0.02
+    weight_decay: float = 0.05
+    gradient_clip: float = 1.0
+    average_decay: float = 0.99
+    """Of the exponential average of weights, which is what is saved as the model."""
+    negatives: int = 3
+    """Per pair and direction, when a one- or two-stream model is fine-tuned for search."""
+    guided: bool = False
+    """Draw them, and the match loss's false pairs, by a guide's scores."""
+    group: int = 1
+    """With a guide: batches are made of groups of this many pictures alike."""
+    smoothing: float = 0.1
+    """Label smoothing of captions."""
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
+    threads: int = 1
+    seed: int = 0
+    vocabulary: int = 4000
+    """Word pieces to learn, where none are given."""
+    held_out: int = 0
+    """Pictures of the training split kept back, to choose the best weights by their loss."""
+    validate_every: int = 200
+    checkpoint_every: int = 200
+    log_every: int = 20
+    flips: bool = True
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Changes to the recipe's tiny sizes, such as `{width: 384}`."""
+    dropout: float | None = None
+    pool: str | None = None
+    vision_pool: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for values that cannot be trained with."""
+        where = "training config"
+        if self.objective not in OBJECTIVES:
+            raise InputError(
+                f"{where}: objective: expected one of {', '.join(OBJECTIVES)}, "
+                f"got {self.objective!r}"
+            )
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError(
+                f"{where}: precision: expected auto, float32 or bfloat16, got {self.precision!r}"
+            )
+        for name in ("steps", "batch_size", "captions_per_image", "negatives", "group", "threads",
+                     "validate_every", "checkpoint_every", "log_every"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise InputError(f"{where}: {name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{where}: {name}: expected more than 0")
+
+    def size_changes(self) -> dict[str, Any]:
+        """What to change of a recipe's sizes."""
+        named = {"dropout": self.dropout, "pool": self.pool, "vision_pool": self.vision_pool}
+        return {**self.sizes, **{key: value for key, value in named.items() if value is not None}}
+
+
+def read_training_config(path: Path | None, **changes: Any) -> TrainingConfig:
+    """The configuration of a YAML file (None: defaults), with changes that are not None.
+
+    Raises:
+        InputError: missing file, bad YAML, unknown key, wrong type or value.
+    """
+    record: Any = {}
+    if path is not None:
+        import yaml
+
+        if not path.is_file():
+            raise InputError(f"{path}: training config: no such file")
+        try:
+            record = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            line = " ".join(str(error).split())
+            raise InputError(f"{path}: training config: not YAML ({line})") from None
+    config = from_mapping(TrainingConfig, record, str(path or "training config"))
+    return replace(config, **{key: value for key, value in changes.items() if value is not None})
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    span = max(config.steps - config.warmup_steps, 1)
+    progress = min((step - config.warmup_steps) / span, 1.0)
+    low = config.final_learning_rate_share
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def uses_bfloat16(config: TrainingConfig) -> bool:
+    """Whether this run multiplies in bfloat16."""
+    if config.precision == "auto":
+        check = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return bool(check())
+    return config.precision == "bfloat16"
