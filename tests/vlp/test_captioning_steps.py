@@ -12,6 +12,7 @@ from gqa_reasoner.vlp.captioning.beam_steps import BeamSteps, Memory
 from gqa_reasoner.vlp.captioning.rules import Rules
 from gqa_reasoner.vlp.captioning.sampling import NucleusSettings, greedy, sample
 from gqa_reasoner.vlp.captioning.steps import TrunkSteps
+from gqa_reasoner.vlp.captioning.teaching import taught_logits
 from gqa_reasoner.vlp.config import ModelConfig
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.recipe import Sizes
@@ -132,3 +133,14 @@ def test_another_plan_is_refused():
     )
     with pytest.raises(InputError, match="encoder–decoder"):
         Memory.encode(VisionLanguageModel(config).eval(), torch.zeros(1, 6, 6))
+
+
+@torch.no_grad()
+def test_captions_taught_together_equal_captions_taught_alone(model, features):
+    ids = torch.randint(7, 20, (4, 3, 5), generator=torch.Generator().manual_seed(3))
+    lengths = torch.tensor([[5, 3, 1], [2, 2, 2], [5, 5, 5], [1, 4, 3]])
+    mask = torch.arange(5) < lengths[..., None]
+    together = taught_logits(model, features, ids, mask)
+    alone = model.caption_logits(ids.flatten(0, 1), None, features.repeat_interleave(3, dim=0))
+    expected = alone.unflatten(0, (4, 3))[mask]
+    torch.testing.assert_close(together, expected, rtol=1e-4, atol=1e-5)

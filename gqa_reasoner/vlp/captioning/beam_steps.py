@@ -26,7 +26,7 @@ from gqa_reasoner.model.plan import Plan
 if TYPE_CHECKING:
     from gqa_reasoner.vlp.model import VisionLanguageModel
 
-__all__ = ["BeamSteps", "Memory"]
+__all__ = ["BeamSteps", "Memory", "check_plan"]
 
 
 class Memory(NamedTuple):
@@ -49,16 +49,16 @@ class Memory(NamedTuple):
             InputError: the model's plan is not an encoder–decoder.
         """
         plan = model.trunk.config.plan
-        _check(plan)
+        check_plan(plan)
         mask = None if cell_bias is None else cell_bias > FORBIDDEN / 2
         tokens = model.embed_images(features).tokens
         vision = model.trunk(vision=tokens, vision_mask=mask).vision
         rows = {}
         for index, row in enumerate(plan.rows):
             if row.tv == "full":
-                attention = model.trunk.blocks(index)["t"].attention
-                key, value = attention.project_keys(vision)
-                rows[index] = (attention._split(key).contiguous(), attention._split(value))
+                block = model.trunk.blocks(index)["t"]
+                key, value = block.attention.project_keys(vision)
+                rows[index] = _heads(block, key).contiguous(), _heads(block, value)
         return cls(rows, None if cell_bias is None else cell_bias[:, None, None])
 
     def select(self, pictures: Tensor) -> Memory:
@@ -70,7 +70,8 @@ class Memory(NamedTuple):
         return Memory(rows, None if self.bias is None else self.bias.index_select(0, pictures))
 
 
-def _check(plan: Plan) -> None:
+def check_plan(plan: Plan) -> None:
+    """Raise InputError unless text only decodes over what vision has encoded."""
     for number, row in enumerate(plan.rows):
         text = (row.tt, row.tv)
         fits = row.vt == "off" and not row.tied and text in {
@@ -124,7 +125,7 @@ class BeamSteps:
                 mixed = self._read_words(index, block, source, slots, bias)
             else:
                 key, value = self.cross[index]
-                query = block.attention._split(block.attention.project_queries(source))
+                query = _heads(block, block.attention.project_queries(source))
                 mixed = _attend(block, query, key, value, self.bias)
             values = block.finish(values, mixed)
             values = self.model.trunk.norm_after(index, "t", values)
@@ -133,7 +134,7 @@ class BeamSteps:
     def _read_words(
         self, index: int, block: Block, source: Tensor, slots: int, bias: Tensor | None
     ) -> Tensor:
-        query, key, value = (block.attention._split(p) for p in block.attention.project(source))
+        query, key, value = (_heads(block, part) for part in block.attention.project(source))
         stop = slots + source.shape[1]
         before = self.own.get(index)
         if before is None or before[0].shape[2] < stop:
@@ -170,6 +171,11 @@ class BeamSteps:
         if self.bias is not None:
             self.bias = settle(self.bias)
         self.pictures = count
+
+
+def _heads(block: Block, values: Tensor) -> Tensor:
+    """(B, L, I) to (B, H, L, I / H)."""
+    return values.unflatten(-1, (block.attention.heads, -1)).transpose(1, 2)
 
 
 def _attend(block: Block, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
