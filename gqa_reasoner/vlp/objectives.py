@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from detectors.errors import InputError
 from gqa_reasoner.vlp.corpus import Batch
-from gqa_reasoner.vlp.embed import Hidden, VisionTokens
+from gqa_reasoner.vlp.embed import Hidden
 from gqa_reasoner.vlp.losses import (
     IGNORED,
     hard_negatives,
@@ -99,9 +99,10 @@ class Objective:
     def _paired(
         self, model: VisionLanguageModel, batch: Batch, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """One pass: some pairs mismatched for the match loss, the others with parts hidden."""
+        """One pass over pairs, some of them mismatched. Parts are hidden in all of them, so that
+        a [MASK] tells nothing about the match, but only true pairs count for masked losses."""
         matched, picture = self._partners(batch, generator)
-        words_rows, region_rows = self._sides(matched, generator)
+        words_rows, region_rows = self._sides(len(matched), generator)
         masked = self._mask_words(batch.ids, batch.starts, words_rows, generator)
         text = model.embed_text(masked.ids, language=batch.language)
         mask, labels = batch.mask, masked.labels
@@ -109,11 +110,14 @@ class Objective:
             tags = batch.tags
             hidden_tags = self._mask_words(tags.ids, tags.starts, None, generator)
             tag_labels = hidden_tags.labels[picture]
-            tag_labels = tag_labels.masked_fill(~words_rows[:, None], IGNORED)
-            ids = torch.where(words_rows[:, None], hidden_tags.ids[picture], tags.ids[picture])
-            joined = join_tags(model, text, mask, ids, tags.mask[picture], tags.boxes[picture])
-            text, mask = joined
+            shown = words_rows[:, None]
+            ids = torch.where(shown, hidden_tags.ids[picture], tags.ids[picture])
+            text, mask = join_tags(model, text, mask, ids, tags.mask[picture], tags.boxes[picture])
+            tag_labels = tag_labels.masked_fill(~shown, IGNORED)[
+                :, : mask.shape[1] - labels.shape[1]
+            ]
             labels = torch.cat([labels, tag_labels], dim=1)
+        labels = labels.masked_fill(~matched[:, None], IGNORED)
         features = batch.features[picture]
         hide = self._region_mask(features, region_rows, generator)
         vision = model.embed_images(features, hidden=hide)
@@ -123,7 +127,9 @@ class Objective:
         wanted = self.recipe.losses
         if "masked_words" in wanted:
             found["masked_words"] = _word_loss(model, output.text, labels)
-        found |= self._region_losses(model, output.vision, features, vision, kept)
+        if vision.hidden is not None and kept is None:
+            counted = vision.hidden & matched[:, None]
+            found |= self._region_losses(model, output.vision, features, vision.codes, counted)
         if "match" in wanted:
             found["match"] = image_text_match(model.pair_logits(output, mask), matched)
         if "alignment" in wanted:
@@ -164,7 +170,10 @@ class Objective:
         labels = functional.pad(hidden_tags.labels, (1, 0), value=IGNORED)
         tag_loss = _word_loss(model, output.text, labels)
         found = {"masked_words": (word_loss + tag_loss) / 2}
-        found |= self._region_losses(model, output.vision, batch.features, vision, None)
+        if vision.hidden is not None:
+            found |= self._region_losses(
+                model, output.vision, batch.features, vision.codes, vision.hidden
+            )
         return {name: found[name] for name in self.recipe.losses}
 
     def _partners(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -183,12 +192,13 @@ class Objective:
             others = (batch.owner + shift) % pictures
         return matched, torch.where(matched, picture, others)
 
-    def _sides(self, matched: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(N,) where words are hidden, and where regions are; only true pairs count."""
+    def _sides(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(N,) where words are hidden, and where regions are."""
+        words = torch.ones(count, dtype=torch.bool)
         if not self.recipe.masking.one_side:
-            return matched, matched
-        words = torch.rand(len(matched), generator=generator) < 0.5
-        return matched & words, matched & ~words
+            return words, words
+        words = torch.rand(count, generator=generator) < 0.5
+        return words, ~words
 
     def _mask_words(
         self, ids: Tensor, starts: Tensor, rows: Tensor | None, generator: torch.Generator
@@ -229,29 +239,27 @@ class Objective:
         model: VisionLanguageModel,
         states: Tensor | None,
         features: Tensor,
-        vision: VisionTokens,
-        kept: Tensor | None,
+        codes: Tensor | None,
+        counted: Tensor,
     ) -> dict[str, Tensor]:
-        """The losses over hidden cells."""
+        """The losses over hidden cells, (N, V) True where they count."""
         wanted = self.recipe.losses
-        hidden = vision.hidden
-        if hidden is None or states is None or kept is not None:
-            return {}
-        found = {}
+        found: dict[str, Tensor] = {}
+        if states is None:
+            return found
+        every = torch.ones(1, int(counted.sum()), dtype=torch.bool)
         if "masked_class" in wanted:
             if self.classes is None or model.classes is None:
                 raise InputError(f"recipe {self.recipe.name!r} needs object classes of cells")
-            logits = model.classes(states[hidden])[None]
-            target = self.classes.distribution(features[hidden])[None]
-            every = torch.ones(logits.shape[:2], dtype=torch.bool)
+            logits = model.classes(states[counted])[None].float()
+            target = self.classes.distribution(features[counted])[None]
             found["masked_class"] = masked_class(logits, target, every)
         if "masked_features" in wanted and model.features is not None:
-            target = functional.layer_norm(features[hidden], features.shape[-1:])[None]
-            predicted = model.features(states[hidden])[None].float()
-            every = torch.ones(target.shape[:2], dtype=torch.bool)
+            target = functional.layer_norm(features[counted], features.shape[-1:])[None]
+            predicted = model.features(states[counted])[None].float()
             found["masked_features"] = masked_features(predicted, target, every)
-        if "masked_codes" in wanted and model.codes is not None and vision.codes is not None:
-            found["masked_codes"] = masked_code(model.codes(states), vision.codes, hidden)
+        if "masked_codes" in wanted and model.codes is not None and codes is not None:
+            found["masked_codes"] = masked_code(model.codes(states), codes, counted)
         return found
 
 
