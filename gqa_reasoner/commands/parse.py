@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="OUT", help="programs by question id, as JSON")
     add("--weights", type=Path, metavar="DIR", help="parser weights; default: the shipped ones")
     add("--top-k", type=int, default=1, metavar="K", help="programs per question (default 1)")
+    add(
+        "--tokenizer",
+        choices=("plain", "spacy"),
+        default="plain",
+        help="plain: the parser's own (default); spacy: tokens and lemmas by spaCy",
+    )
+    add("--pipeline", metavar="NAME", help="an installed spaCy pipeline for --tokenizer spacy")
     add("--json", action="store_true", help="print the programs as JSON")
 
 
@@ -42,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("parse: --questions needs --output or --json")
     if arguments.top_k < 1:
         raise InputError(f"parse: --top-k: expected at least 1, got {arguments.top_k}")
-    parser = ProgramParser.from_pretrained(arguments.weights)
+    parser = ProgramParser.from_pretrained(
+        arguments.weights, tokenizer=arguments.tokenizer, pipeline=arguments.pipeline
+    )
     if arguments.text:
         pairs: Any = enumerate(arguments.text)
     else:

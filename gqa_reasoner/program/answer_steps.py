@@ -39,6 +39,11 @@ __all__ = [
 NAME_TYPES = frozenset({"name", "type", "kind", "species"})
 """Types whose values are the names of objects."""
 
+DOING = frozenset({"activity", "pose", "sportActivity"})
+"""Types of what somebody does."""
+OTHER_DOING = 0.5
+"""How far a value of another of these types counts beside the type that is asked."""
+
 COUNT = "count"
 """The attribute type of "how many"."""
 UNSEEN = 0.15
@@ -270,7 +275,7 @@ def _name_scores(run: Run, source: StepResult) -> dict[str, float]:
 
 
 def _type_scores(run: Run, kind: str, source: StepResult) -> dict[str, float]:
-    values, matrix = run.evidence.type_values(kind)
+    values, matrix = _values_asked(run, kind)
     if source.referent is None:
         return {}
     if not values or (run.hard and not (source.referent @ matrix).any()):
@@ -279,6 +284,25 @@ def _type_scores(run: Run, kind: str, source: StepResult) -> dict[str, float]:
     rows = matrix / np.maximum(sums, 1e-9) if run.hard else matrix / (sums + 0.05)
     weights = source.referent @ rows
     return {value: float(weight) for value, weight in zip(values, weights, strict=True) if weight}
+
+
+def _values_asked(run: Run, kind: str) -> tuple[list[str], np.ndarray]:
+    """Values that answer a question for the type, and P(object has them), (N, K).
+
+    What somebody is doing may be an activity, a pose or a sport, whichever type the question's
+    program names: with a detector's doubts the other two stand beside it at a discount. (In a
+    graph, `type_values` goes to them only where an object has nothing of the type.)
+    """
+    values, matrix = run.evidence.type_values(kind)
+    if run.hard or kind not in DOING:
+        return values, matrix
+    for related_type in sorted(DOING - {kind}):
+        others, columns = run.evidence.type_values(related_type)
+        fresh = [place for place, value in enumerate(others) if value not in values]
+        if fresh:
+            values = [*values, *(others[place] for place in fresh)]
+            matrix = np.concatenate([matrix, OTHER_DOING * columns[:, fresh]], axis=1)
+    return values, matrix
 
 
 def _untyped_scores(run: Run, referent: np.ndarray) -> dict[str, float]:

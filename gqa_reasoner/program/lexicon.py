@@ -16,7 +16,7 @@ from detectors.scene import SceneVocabulary
 if TYPE_CHECKING:
     from knowledge.ontology import Ontology
 
-__all__ = ["Columns", "Lexicon", "lexicon_of"]
+__all__ = ["Columns", "Lexicon", "lexicon_of", "opposite"]
 
 RELATED_TYPES = {
     "color": ("tone", "brightness"),
@@ -46,6 +46,30 @@ _NAME_ATTRIBUTES: dict[str, tuple[str, ...]] = {
     ),
     "old": ("grandfather", "grandmother", "elder"),
 }
+
+
+_OPPOSITES = {
+    "on": "off",
+    "turned on": "turned off",
+    "turned-on": "turned-off",
+    "open": "closed",
+    "clean": "dirty",
+    "dry": "wet",
+    "empty": "full",
+}
+_OPPOSITES |= {off: on for on, off in _OPPOSITES.items()} | {
+    "turned off": "on",
+    "turned-off": "on",
+    "turned on": "off",
+    "turned-on": "off",
+}
+
+
+def opposite(value: str) -> str | None:
+    """The attribute that says the contrary: `not-healthy` → `healthy`, `open` → `closed`."""
+    if value.startswith(("not-", "not ")):
+        return value[4:]
+    return _OPPOSITES.get(value)
 
 
 class Lexicon:

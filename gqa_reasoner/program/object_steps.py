@@ -15,6 +15,7 @@ from gqa_reasoner.program.arguments import (
 )
 from gqa_reasoner.program.evidence import Evidence
 from gqa_reasoner.program.execution import Run, StepResult
+from gqa_reasoner.program.lexicon import opposite
 from gqa_reasoner.program.operations import Operation
 from gqa_reasoner.program.predicates import spatial_kind
 
@@ -136,6 +137,8 @@ def filter_objects(
         return _filter_knowledge(run, argument, source)
     has = run.evidence.attribute(argument.value, row.attribute_type)
     weights = source.weights * ((1.0 - has) if argument.negated else has)
+    if argument.negated and run.hard:
+        weights = _with_opposite(run, argument.value, row.attribute_type, weights)
     missing = f"no {source.name or 'object'!r} is known to be {str(argument)!r}"
     fallback = source.referent
     if not source.weights.any():  # the description went on from a fallback; filter that
@@ -144,6 +147,21 @@ def filter_objects(
             fallback = kept / kept.sum()
     factors = source.factors + 1
     return run.objects(weights, source.name, missing, fallback, source.presence, factors)
+
+
+def _with_opposite(
+    run: Run, value: str, attribute_type: str | None, weights: np.ndarray
+) -> np.ndarray:
+    """Of several objects that lack a value, those annotated with its opposite, where there are.
+
+    `the cow that is not not-healthy` is said of a cow that is annotated as healthy; cows without
+    any annotation of the kind lack the value as well, but nothing is known of them.
+    """
+    other = opposite(value)
+    if other is None or (weights > 0).sum() < 2:
+        return weights
+    stated = weights * run.evidence.attribute(other, attribute_type)
+    return stated if stated.any() else weights
 
 
 def _filter_knowledge(run: Run, argument: KnowledgeArgument, source: StepResult) -> StepResult:

@@ -2,7 +2,8 @@
 
 A typed grammar of GQA's question language proposes readings; a log-linear model, learned from
 records, ranks them; names that were never seen are copied from the question. Needs neither torch
-nor spaCy. See `gqa_reasoner.program.parsing` for the parts, `docs/results/parser.md` for figures.
+nor, unless it is asked for as the tokenizer, spaCy. See `gqa_reasoner.program.parsing` for the
+parts, `docs/results/parser.md` for figures.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from detectors.errors import InputError
 from gqa_reasoner.program.parsing.decoding import best_fragment, rank, readings_of, refusal
 from gqa_reasoner.program.parsing.lexicon import Lexicon
+from gqa_reasoner.program.parsing.tokens import Tokenizer, plain_tokens
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
 from gqa_reasoner.program.steps import Program
 
@@ -74,6 +76,7 @@ class ProgramParser:
         lexicon: what words were seen to stand for.
         weights: feature name → weight.
         vocabulary: the ontology's names and attribute types; the default ontology if None.
+        tokenizer: makes tokens and lemmas of a question; the parser's own if None.
     """
 
     def __init__(
@@ -81,7 +84,9 @@ class ProgramParser:
         lexicon: Lexicon,
         weights: dict[str, float],
         vocabulary: OntologyVocabulary | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
+        self.tokenizer = tokenizer or plain_tokens
         self.lexicon = lexicon
         self.weights = weights
         self.vocabulary = vocabulary or OntologyVocabulary()
@@ -102,7 +107,9 @@ class ProgramParser:
         reason = refusal(question)
         if reason is not None:
             return ParseResult((), ParseFailure(reason))
-        chart, readings = readings_of(question, self.lexicon, self.weights, self.vocabulary)
+        chart, readings = readings_of(
+            question, self.lexicon, self.weights, self.vocabulary, self.tokenizer
+        )
         ranked = rank(readings, top_k)
         if not ranked:
             reason = "no question form of the language covers these words"
@@ -134,12 +141,25 @@ class ProgramParser:
 
     @classmethod
     def from_pretrained(
-        cls, path: Path | str | None = None, vocabulary: OntologyVocabulary | None = None
+        cls,
+        path: Path | str | None = None,
+        vocabulary: OntologyVocabulary | None = None,
+        *,
+        tokenizer: str = "plain",
+        pipeline: str | None = None,
     ) -> ProgramParser:
         """The shipped parser, or one that `save` or `train --stage parser` wrote.
 
+        Args:
+            path: folder of the weights; the shipped ones if None.
+            vocabulary: see the class.
+            tokenizer: "plain" (the parser's own, nothing to import) or "spacy".
+            pipeline: for "spacy": an installed pipeline to tokenize and lemmatize with; a blank
+                English one with look-up lemmas, where `spacy-lookups-data` is installed, if None.
+
         Raises:
-            InputError: a file is missing, unreadable or of another format.
+            InputError: a file is missing, unreadable or of another format; or spaCy or the
+                pipeline is not installed.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -155,4 +175,21 @@ class ProgramParser:
         if config.get("format") != _FORMAT or len(names) != len(values):
             raise InputError(f"{folder}: expected parser weights of format {_FORMAT}")
         weights = dict(zip(names, values.tolist(), strict=True))
-        return cls(lexicon, weights, vocabulary)
+        return cls(lexicon, weights, vocabulary, _tokenizer(tokenizer, pipeline))
+
+
+def _tokenizer(name: str, pipeline: str | None) -> Tokenizer | None:
+    """A tokenizer by name.
+
+    Raises:
+        InputError: the name is unknown, or a pipeline is named without spaCy.
+    """
+    if name == "spacy":
+        from gqa_reasoner.program.parsing.spacy_tokens import SpacyTokenizer
+
+        return SpacyTokenizer(pipeline)
+    if name != "plain":
+        raise InputError(f"tokenizer: expected plain or spacy, got {name!r}")
+    if pipeline is not None:
+        raise InputError("pipeline: it needs the tokenizer spacy")
+    return None

@@ -43,6 +43,7 @@ class Chart:
         vocabulary: names and attribute types known beside the lexicon.
         hints: values to offer wherever they could stand ("name", "attribute", "relation" → values);
             used in training alone, to reach the record's own program.
+        lemmas: word → lemma where a tokenizer gives them; further singulars of names.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Chart:
         weights: Mapping[str, float],
         vocabulary: Vocabulary,
         hints: Mapping[str, Iterable[str]] | None = None,
+        lemmas: Mapping[str, str] | None = None,
     ) -> None:
         self.tokens, self.indirect = plain_wording(tokens)
         self.size = len(self.tokens)
@@ -60,6 +62,7 @@ class Chart:
         self.vocabulary = vocabulary
         self.hints = {kind: tuple(values) for kind, values in (hints or {}).items()}
         self.aligning = hints is not None
+        self.lemmas = lemmas or {}
         self.work = 0
         self._memo: dict[tuple[Any, ...], Any] = {}
 
@@ -166,6 +169,11 @@ class Chart:
         stems = dict.fromkeys(
             (own, self.vocabulary.canonical(own), self.vocabulary.canonical(surface))
         )
+        head, _, last = surface.rpartition(" ")
+        if last in self.lemmas:
+            stem = f"{head} {self.lemmas[last]}".strip()
+            if self.lexicon.row("known", stem) or self.vocabulary.knows(stem):
+                stems[stem] = None
         stems |= dict.fromkeys(self.lexicon.row("name", own))
         stems |= dict.fromkeys(self.lexicon.row("squeezed", own.replace(" ", "")))
         return list(stems)

@@ -9,7 +9,12 @@ from detectors.errors import InputError
 from gqa_reasoner.program.parsing.clauses import Reading, read_question
 from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.phrases import PhraseChart
-from gqa_reasoner.program.parsing.tokens import MAXIMUM_TOKENS, tokenize
+from gqa_reasoner.program.parsing.tokens import (
+    MAXIMUM_TOKENS,
+    Tokenizer,
+    plain_tokens,
+    tokenize,
+)
 from gqa_reasoner.program.parsing.vocabulary import Vocabulary
 from gqa_reasoner.program.steps import Program, Step, validate
 
@@ -40,10 +45,15 @@ def refusal(question: str) -> str | None:
 
 
 def readings_of(
-    question: str, lexicon: Lexicon, weights: Mapping[str, float], vocabulary: Vocabulary
+    question: str,
+    lexicon: Lexicon,
+    weights: Mapping[str, float],
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer = plain_tokens,
 ) -> tuple[PhraseChart, list[Reading]]:
     """The chart and all readings of a question, best first."""
-    chart = PhraseChart(tokenize(question), lexicon, weights, vocabulary)
+    tokens, lemmas = tokenizer(question)
+    chart = PhraseChart(tokens, lexicon, weights, vocabulary, lemmas=lemmas)
     return chart, read_question(chart)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-__all__ = ["MAXIMUM_TOKENS", "tokenize"]
+__all__ = ["MAXIMUM_TOKENS", "Tokenized", "Tokenizer", "plain_tokens", "tokenize"]
 
 MAXIMUM_TOKENS = 45
 """Longer questions are outside the language (the longest of GQA's shared records has 23)."""
@@ -63,6 +65,21 @@ _SPLIT = {
 _COLORED = ("-colored", "-coloured", "-shaped")
 """Endings that say no more than the word before them (`black-colored`)."""
 _FINAL = frozenset("?.!;:\"'")
+
+
+class Tokenized(NamedTuple):
+    """Tokens of a question, and lemmas of its words where a tokenizer gives them."""
+
+    tokens: list[str]
+    lemmas: Mapping[str, str]
+
+
+Tokenizer = Callable[[str], Tokenized]
+
+
+def plain_tokens(question: str) -> Tokenized:
+    """`tokenize`, without lemmas: number and verb forms come from `morphology`."""
+    return Tokenized(tokenize(question), {})
 
 
 def tokenize(question: str) -> list[str]:
