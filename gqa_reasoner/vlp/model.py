@@ -157,7 +157,8 @@ class VisionLanguageModel(nn.Module):
             InputError: not a dual encoder.
         """
         self._require("dual", "encode_text")
-        output = self.trunk(self.embed_text(ids, language=language), text_mask=mask)
+        text = self.embed_text(ids, language=language)
+        output = self.trunk(text, text_mask=mask, packed=True, keep_hidden=False)
         return self.text_projection(self.text_pool(output.text, mask))
 
     def encode_images(self, features: Tensor) -> Tensor:
