@@ -35,6 +35,8 @@ class DetectorConfig:
     """
 
     architecture: str = "small-fpn"
+    """`small-fpn`: the small residual backbone; `mobilenet_v2-fpn`: MobileNetV2, whose sizes are
+    fixed, so that stem and stages below do not count."""
     image_size: tuple[int, int] = (240, 320)
     """Height and width in pixels of training pictures; others are scaled into this size."""
     pixel_mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
@@ -80,9 +82,10 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         """Raise `InputError` where values contradict one another."""
-        if self.architecture != "small-fpn":
+        if self.architecture not in ("small-fpn", "mobilenet_v2-fpn"):
             raise InputError(
-                f"detector config: architecture: expected 'small-fpn', got {self.architecture!r}"
+                "detector config: architecture: expected 'small-fpn' or 'mobilenet_v2-fpn', "
+                f"got {self.architecture!r}"
             )
         if len(self.stage_channels) != 4 or len(self.stage_blocks) != 4:
             raise InputError("detector config: stage_channels, stage_blocks: expected 4 values")

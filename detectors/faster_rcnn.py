@@ -19,6 +19,7 @@ from detectors.backbone import SmallResidualNetwork
 from detectors.boxes import clip_boxes
 from detectors.config import DetectorConfig
 from detectors.fpn import FeaturePyramid
+from detectors.mobilenet import MobileNetV2
 from detectors.ops import batched_nms, nms
 from detectors.relation_head import RelationHead, relation_loss
 from detectors.roi_heads import (
@@ -320,8 +321,10 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
     """The network that `config` describes, with fresh weights from torch's global generator."""
     names = config.vocabulary
     classes, channels = len(names.classes), config.pyramid_channels
-    backbone = SmallResidualNetwork(
-        config.stem_channels, config.stage_channels, config.stage_blocks
+    backbone: SmallResidualNetwork | MobileNetV2 = (
+        MobileNetV2()
+        if config.architecture == "mobilenet_v2-fpn"
+        else SmallResidualNetwork(config.stem_channels, config.stage_channels, config.stage_blocks)
     )
     anchors = AnchorGenerator(
         config.anchor_sizes, config.anchor_ratios, backbone.strides[1:], offset=0.5

@@ -24,6 +24,8 @@ Backend = Literal["auto", "torch"]
 _NMS_BLOCK = 512
 _EXACT_RANGE = 16_384.0
 """Up to here float32 coordinates are exact to a thousandth of a pixel."""
+_SHIFTED_IN_FLOAT32 = 1000
+"""Up to this many boxes torchvision's shifts round in float32, and so do ours."""
 _NMS_COLUMNS = 1024
 """Overlaps are computed in tiles that stay in the processor's cache."""
 _DENSE_CELLS = 4000
@@ -107,7 +109,13 @@ def _greedy_block(boxes: Tensor, threshold: float) -> Tensor:
 
 
 def batched_nms(
-    boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float, *, backend: Backend = "auto"
+    boxes: Tensor,
+    scores: Tensor,
+    groups: Tensor,
+    threshold: float,
+    *,
+    as_published: bool = False,
+    backend: Backend = "auto",
 ) -> Tensor:
     """Non-maximum suppression within each group (class, pyramid level, picture) separately.
 
@@ -119,6 +127,9 @@ def batched_nms(
         scores: (N,) float.
         groups: (N,) int64.
         threshold: overlap above which the lower box is dropped.
+        as_published: round as torchvision does, which shifts up to 1,000 boxes in float32 (and
+            suppresses group by group beyond that), so that overlaps close to the threshold fall to
+            the same side; otherwise shifts never cost accuracy. Boxes must not be negative.
         backend: "torch" forces the plain form.
 
     Returns:
@@ -126,9 +137,11 @@ def batched_nms(
     """
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
-    step = float(boxes.max() - boxes.min()) + 1
-    if step * (float(groups.max()) + 1) > _EXACT_RANGE:
-        boxes = boxes.double()
+    step = boxes.max() + 1
+    if not as_published or boxes.shape[0] > _SHIFTED_IN_FLOAT32:
+        step = step - boxes.min()
+        if float(step) * (float(groups.max()) + 1) > _EXACT_RANGE:
+            boxes = boxes.double()
     offsets = groups.to(boxes.dtype) * step
     return nms(boxes + offsets[:, None], scores.to(boxes.dtype), threshold, backend=backend)
 

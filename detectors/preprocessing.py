@@ -58,15 +58,10 @@ def prepare(pictures: Sequence[PIL.Image.Image], config: RCNNConfig) -> Prepared
 
     Padding follows normalization, so padded pixels have the mean colour.
     """
-    mean = torch.tensor(config.pixel_mean).view(3, 1, 1)
-    std = torch.tensor(config.pixel_std).view(3, 1, 1)
     arrays, sizes, scales = [], [], []
     for picture in pictures:
         size = resized_size(picture.height, picture.width, config)
-        array = _resized(picture, size, config)
-        if config.input_format == "BGR":
-            array = array.flip(0)
-        arrays.append((array - mean) / std)
+        arrays.append(_resized_and_normalized(picture, size, config))
         sizes.append(size)
         scales.append((picture.height / size[0], picture.width / size[1]))
     height, width = max(s[0] for s in sizes), max(s[1] for s in sizes)
@@ -79,10 +74,22 @@ def prepare(pictures: Sequence[PIL.Image.Image], config: RCNNConfig) -> Prepared
     return Prepared(batch, sizes, scales)
 
 
-def _resized(picture: PIL.Image.Image, size: tuple[int, int], config: RCNNConfig) -> Tensor:
-    """(3, H, W) float RGB of 0..255."""
+def _resized_and_normalized(
+    picture: PIL.Image.Image, size: tuple[int, int], config: RCNNConfig
+) -> Tensor:
+    """(3, H, W) in the order of `input_format`.
+
+    detectron2 resizes bytes and normalizes 0..255; torchvision normalizes 0..1 and resizes floats.
+    Each order of arithmetic is kept, for a deep network makes rounding visible.
+    """
+    mean = torch.tensor(config.pixel_mean, dtype=torch.float64).view(3, 1, 1)
+    std = torch.tensor(config.pixel_std, dtype=torch.float64).view(3, 1, 1)
     if config.resize == "pillow":
-        fitted = picture.resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(fitted)).permute(2, 0, 1).float()
+        picture = picture.resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR)
     array = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
+    if config.input_format == "BGR":
+        array = array.flip(0)
+    if config.resize == "pillow":
+        return (array - mean.float()) / std.float()
+    array = (array / 255 - (mean / 255).float()) / (std / 255).float()
     return F.interpolate(array[None], size=size, mode="bilinear", align_corners=False)[0]

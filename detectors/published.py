@@ -57,6 +57,10 @@ def recognize(
 ) -> tuple[RCNNConfig, KeyMap]:
     """The variant and the key map of a state dict.
 
+    A torchvision file with `num_batches_tracked` was trained with live batch normalization, whose
+    epsilon is 1e-5; torchvision's own COCO weights, which have frozen normalization, are run with
+    epsilon 0 (its `overwrite_eps`).
+
     Raises:
         InputError: it is none of those known, or has another number of classes.
     """
@@ -68,7 +72,8 @@ def recognize(
         )
     if "backbone.body.conv1.weight" in tensors:
         names = tuple(classes or TORCHVISION_CLASSES)
-        config, key_map = torchvision_fpn(names), TORCHVISION
+        live = any(name.endswith(".num_batches_tracked") for name in tensors)
+        config, key_map = torchvision_fpn(names, norm_epsilon=1e-5 if live else 0.0), TORCHVISION
     else:
         names = tuple(classes or COCO_CLASSES)
         pyramid = any(name.startswith("backbone.fpn_lateral") for name in tensors)

@@ -107,6 +107,8 @@ class RCNN(nn.Module):
             config.proposals_after_nms,
             config.proposal_nms_threshold,
             config.minimum_proposal_size,
+            as_published=True,
+            rank_by_probability=config.rank_proposals_by_probability,
         )
         channels = 256 if pyramid else 1024
         self.proposals = ProposalNetwork(channels, anchors, settings, config.proposal_channels)
@@ -117,7 +119,9 @@ class RCNN(nn.Module):
                 nn.Flatten(), nn.Linear(256 * config.pooler_size**2, 1024), nn.ReLU(),
                 nn.Linear(1024, 1024), nn.ReLU(),
             )  # fmt: skip
-            self.assigner = PyramidPooler(config.pooler_size, 0, 224.0, self.strides[:4])
+            self.assigner = PyramidPooler(
+                config.pooler_size, 0, 224.0, self.strides[:4], level_shift=config.level_shift
+            )
         else:
             self.box_head = make_stage(
                 5,

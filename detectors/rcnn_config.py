@@ -59,6 +59,10 @@ class RCNNConfig:
     proposals_after_nms: int = 1000
     proposal_nms_threshold: float = 0.7
     minimum_proposal_size: float = 0.0
+    rank_proposals_by_probability: bool = False
+    """Suppress proposals in the order of their sigmoid scores (torchvision), not of the logits."""
+    level_shift: float = 0.0
+    """Added to a region's pyramid level before rounding down (torchvision: 1e-6)."""
     pooling: str = "align"
     """`align`: RoIAlign shifted by half a cell; `align-unshifted`; `max`: RoIPool."""
     pooler_size: int = 7
@@ -123,8 +127,7 @@ def torchvision_fpn(classes: tuple[str, ...], *, norm_epsilon: float = 0.0) -> R
 
     Args:
         classes: without background, in the model's order (COCO: 90, with the unused ones).
-        norm_epsilon: of the frozen normalization: 0 with the published COCO_V1 weights, 1e-5
-            otherwise.
+        norm_epsilon: of the normalization: 0 with the published COCO_V1 weights, 1e-5 otherwise.
     """
     return RCNNConfig(
         classes,
@@ -136,6 +139,8 @@ def torchvision_fpn(classes: tuple[str, ...], *, norm_epsilon: float = 0.0) -> R
         resize="tensor",
         anchors_rounded=True,
         minimum_proposal_size=1e-3,
+        rank_proposals_by_probability=True,
+        level_shift=1e-6,
         pooling="align-unshifted",
         pooler_sampling_ratio=2,
         background_first=True,

@@ -62,7 +62,8 @@ def select_per_class(
         passed &= (sides >= config.minimum_box_size).all(dim=-1)
     regions, labels = passed.nonzero(as_tuple=True)
     candidates, scores = boxes[regions, labels], foreground[regions, labels]
-    keep = batched_nms(candidates, scores, labels, config.nms_thresholds[0])
+    groups = labels + 1 if config.background_first else labels  # as numbered when published
+    keep = batched_nms(candidates, scores, groups, config.nms_thresholds[0], as_published=True)
     keep = keep[: config.maximum_regions]
     chosen = regions[keep]
     return Selected(

@@ -42,8 +42,10 @@ class PyramidPooler(nn.Module):
         strides: Sequence[int],
         *,
         aligned: bool = True,
+        level_shift: float = 0.0,
     ) -> None:
         super().__init__()
+        self.level_shift = level_shift
         self.output_size = output_size
         self.sampling_ratio = sampling_ratio
         self.canonical_size = canonical_size
@@ -54,7 +56,8 @@ class PyramidPooler(nn.Module):
         """Position in `strides` of the level of each box (...)."""
         size = box_area(boxes).clamp(min=1e-6).sqrt()
         first = self.strides[0].bit_length() - 1
-        level = torch.floor(4 + torch.log2(size / self.canonical_size + 1e-8)).long()
+        exact = 4 + torch.log2(size / self.canonical_size + 1e-8) + self.level_shift
+        level = torch.floor(exact).long()
         return (level - first).clamp(0, len(self.strides) - 1)
 
     def forward(self, levels: Sequence[Tensor], boxes: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ class ProposalSettings(NamedTuple):
     after_nms: int = 1000
     nms_threshold: float = 0.7
     minimum_size: float = 0.0
+    as_published: bool = False
+    """Round like torchvision when suppressing; see `ops.batched_nms`."""
+    rank_by_probability: bool = False
+    """Suppress in the order of sigmoid scores (torchvision), which may tie where logits do not."""
     positive_overlap: float = 0.7
     negative_overlap: float = 0.3
     sampled: int = 256
@@ -123,7 +127,10 @@ class ProposalNetwork(nn.Module):
             sides = own[:, 2:] - own[:, :2]
             large = (sides > settings.minimum_size).all(dim=1)
             own, own_scores, own_levels = own[large], scores[picture][large], level_ids[large]
-            keep = batched_nms(own, own_scores, own_levels, settings.nms_threshold)
+            ranks = own_scores.sigmoid() if settings.rank_by_probability else own_scores
+            keep = batched_nms(
+                own, ranks, own_levels, settings.nms_threshold, as_published=settings.as_published
+            )
             keep = keep[: settings.after_nms]
             results[0].append(own[keep])
             results[1].append(own_scores[keep])

@@ -24,8 +24,11 @@ def open_features(path: str | Path) -> FeatureReader:
     from detectors.features.npz_folder import NpzFolderReader
     from detectors.features.official_h5 import GqaObjectsReader, GqaSpatialReader, _open_h5
     from detectors.features.own_h5 import FORMAT, RegionFileReader
+    from detectors.features.uniter_lmdb import UniterLmdbReader, is_lmdb
 
     place = Path(path)
+    if is_lmdb(place):
+        return UniterLmdbReader(place)
     if place.is_dir():
         if any(place.glob("gqa_objects*.h5")):
             return GqaObjectsReader(place)
@@ -33,7 +36,9 @@ def open_features(path: str | Path) -> FeatureReader:
             return GqaSpatialReader(place)
         if any(place.glob("*.npz")):
             return NpzFolderReader(place)
-        raise InputError(f"{place}: holds neither gqa_objects*.h5, gqa_spatial*.h5 nor *.npz")
+        raise InputError(
+            f"{place}: holds neither gqa_objects*.h5, gqa_spatial*.h5, *.npz nor data.mdb (LMDB)"
+        )
     if not place.is_file():
         raise InputError(f"{place}: no such feature file")
     if place.suffix == ".tsv":
@@ -47,7 +52,9 @@ def open_features(path: str | Path) -> FeatureReader:
             else:
                 kind = GqaSpatialReader if handle["features"].ndim == 4 else GqaObjectsReader
         return kind(place)
-    raise InputError(f"{place}: not a known feature file (.h5, .tsv, or a folder of .h5 or .npz)")
+    raise InputError(
+        f"{place}: not a known feature file (.h5, .tsv, an LMDB, or a folder of .h5 or .npz)"
+    )
 
 
 @dataclass

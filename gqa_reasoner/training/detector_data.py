@@ -26,19 +26,38 @@ from detectors.errors import InputError
 from detectors.faster_rcnn import Targets
 from detectors.images import load_image
 from detectors.scene import Scene
+from gqa_reasoner.data.scene_graphs import iterate_scene_graphs
 
 __all__ = [
     "DetectorData",
+    "PictureSet",
     "build_vocabulary",
     "find_image",
     "fit_into",
     "mirrored_name",
+    "read_folder",
     "read_scenes",
 ]
 
 NOT_STATED = "none"
 """Value of a picture's fact that its record leaves out."""
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures with their scenes."""
+
+    name: str
+    """What the model card calls them."""
+    folder: Path
+    """Where the picture files are; see `find_image`."""
+    scenes: list[Scene]
+
+
+def read_folder(folder: Path, limit: int | None = None) -> PictureSet:
+    """A folder with `sceneGraphs.json` and `images/`; see `read_scenes`."""
+    return PictureSet(str(folder), folder, read_scenes(folder / "sceneGraphs.json", limit))
 
 
 def read_scenes(path: Path, limit: int | None = None) -> list[Scene]:
@@ -49,16 +68,10 @@ def read_scenes(path: Path, limit: int | None = None) -> list[Scene]:
     """
     if not path.is_file():
         raise InputError(f"{path}: scene graphs: no such file")
-    try:
-        records = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path}: scene graphs: not readable as JSON ({error})") from error
-    if not isinstance(records, dict) or not records:
+    scenes = list(itertools.islice(iterate_scene_graphs(path, on_problem="repair"), limit))
+    if not scenes:
         raise InputError(f"{path}: scene graphs: expected image ids mapped to scene graphs")
-    return [
-        Scene.from_gqa(record, image_id, source=str(path), on_problem="repair")
-        for image_id, record in itertools.islice(records.items(), limit)
-    ]
+    return scenes
 
 
 def build_vocabulary(
@@ -134,7 +147,8 @@ def mirrored_name(name: str) -> str:
 def _mirror(names: Sequence[str]) -> Tensor:
     """For every name the position of its mirrored name (its own if that is unknown)."""
     place = {name: position for position, name in enumerate(names)}
-    return torch.tensor([place.get(mirrored_name(name), i) for i, name in enumerate(names)])
+    rows = [place.get(mirrored_name(name), i) for i, name in enumerate(names)]
+    return torch.tensor(rows, dtype=torch.int64)
 
 
 @dataclass

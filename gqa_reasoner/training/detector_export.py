@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.calibration import calibrate, expected_calibration_error
@@ -15,24 +14,24 @@ from detectors.evaluation import evaluate_scenes
 from detectors.faster_rcnn import FasterRCNN, build_detector
 from detectors.scene import Scene
 from gqa_reasoner.training.checkpoints import MetricsLog
-from gqa_reasoner.training.detector_data import find_image, read_scenes
+from gqa_reasoner.training.detector_data import PictureSet, find_image
 
 if TYPE_CHECKING:
     from gqa_reasoner.training.detector_loop import DetectorTraining
 
-__all__ = ["evaluate_folder", "export", "validate"]
+__all__ = ["evaluate_pictures", "export", "validate"]
 
 LOW_THRESHOLD = 0.05
 """Score threshold of average precision, as in the published evaluation."""
 
 
-def evaluate_folder(
-    model: FasterRCNN, folder: Path, limit: int | None = None
+def evaluate_pictures(
+    model: FasterRCNN, pictures: PictureSet, limit: int | None = None
 ) -> tuple[dict[str, Any], list[Scene], list[Scene]]:
-    """Figures, truth and predictions of `model` on a folder of pictures with scene graphs."""
+    """Figures, truth and predictions of `model` on pictures whose scenes are known."""
     detector = RegionDetector(with_config(model, score_threshold=LOW_THRESHOLD))
-    truth = read_scenes(folder / "sceneGraphs.json", limit)
-    paths = [find_image(folder, scene.image_id) for scene in truth]
+    truth = pictures.scenes[:limit]
+    paths = [find_image(pictures.folder, scene.image_id) for scene in truth]
     predicted = detector.detect(paths, [scene.image_id for scene in truth])
     return evaluate_scenes(truth, predicted), truth, predicted
 
@@ -46,11 +45,10 @@ def with_config(model: FasterRCNN, **changes: Any) -> FasterRCNN:
 
 def validate(training: DetectorTraining, limit: int) -> dict[str, Any]:
     """Figures of the averaged weights on the first validation pictures."""
-    folder = training.validation_folder
-    if folder is None:
+    if training.validation is None:
         return {}
     started = time.monotonic()
-    scores, _, _ = evaluate_folder(training.average, folder, limit)
+    scores, _, _ = evaluate_pictures(training.average, training.validation, limit)
     print(f"validation ({time.monotonic() - started:.0f} s): {summary(scores)}", file=sys.stderr)
     return {key: value for key, value in scores.items() if not isinstance(value, dict)}
 
@@ -69,11 +67,11 @@ def export(training: DetectorTraining, log: MetricsLog) -> None:
     """Calibrate on the validation pictures, write OUTPUT/weights with the model card."""
     model = with_config(training.average, **vars(training.config.inference))
     scores: dict[str, Any] = {}
-    if training.validation_folder is not None:
-        scores, truth, predicted = evaluate_folder(model, training.validation_folder)
+    if training.validation is not None:
+        scores, truth, predicted = evaluate_pictures(model, training.validation)
         fitted = calibrate(truth, predicted)
         model = with_config(model, **fitted._asdict())
-        scores, truth, predicted = evaluate_folder(model, training.validation_folder)
+        scores, truth, predicted = evaluate_pictures(model, training.validation)
         scores["expected_calibration_error"] = expected_calibration_error(truth, predicted)
         log.write({"step": training.step, "final": scores})
         print(f"final: {summary(scores)}", file=sys.stderr)
@@ -84,16 +82,28 @@ def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
     """The README of the weights: what they are, how they were made, what they reach."""
     names = training.config.model.vocabulary
     plain = {k: v for k, v in scores.items() if not isinstance(v, dict)}
+    counts = (
+        f"{len(names.classes)} classes, {len(names.attributes)} attributes and "
+        f"{len(names.predicates)} predicates"
+    )
+    about = [
+        "A small Faster R-CNN with feature pyramid, attribute, relation and whole-picture heads,",
+        "trained from nothing on TinyGQA, the synthetic world of this project. It knows",
+        f"{counts} of that world and nothing of real photographs.",
+    ]
+    if training.backbone:
+        about = [
+            "A Faster R-CNN with feature pyramid on MobileNetV2, fine-tuned from the published",
+            f"weights `{training.backbone}`. It knows {counts}.",
+        ]
+    validation = None if training.validation is None else training.validation.name
     lines = [
         "# Region detector of gqa_reasoner",
         "",
-        "A small Faster R-CNN with feature pyramid, attribute, relation and whole-picture heads,",
-        "trained from nothing on TinyGQA, the synthetic world of this project. It knows",
-        f"{len(names.classes)} classes, {len(names.attributes)} attributes and",
-        f"{len(names.predicates)} predicates of that world and nothing of real photographs.",
+        *about,
         "",
-        f"* data: `{training.data_folder}` ({len(training.data)} pictures), validation "
-        f"`{training.validation_folder}`",
+        f"* data: `{training.pictures.name}` ({len(training.data)} pictures), validation "
+        f"`{validation}`",
         f"* command: `{training.command}`",
         f"* seed {training.seed}, {training.config.steps} steps of "
         f"{training.config.batch_size} pictures",

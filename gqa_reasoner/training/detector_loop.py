@@ -19,11 +19,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from detectors.config import DetectorConfig, from_mapping, to_mapping
+from detectors.config import DetectorConfig, to_mapping
 from detectors.errors import InputError
 from detectors.faster_rcnn import FasterRCNN, TrainingSettings, build_detector
+from detectors.mobilenet import MobileNetV2, load_mobilenet
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
-from gqa_reasoner.training.detector_data import DetectorData, build_vocabulary, read_scenes
+from gqa_reasoner.training.config_file import read_config_file
+from gqa_reasoner.training.detector_data import (
+    DetectorData,
+    PictureSet,
+    build_vocabulary,
+    read_folder,
+)
 
 __all__ = ["DetectorTraining", "DetectorTrainingConfig", "learning_rate", "read_config"]
 
@@ -51,6 +58,10 @@ class DetectorTrainingConfig:
     final_learning_rate_share: float = 0.01
     weight_decay: float = 0.02
     gradient_clip: float = 10.0
+    frozen_maps: int = 0
+    """Backbone layers up to this many of its maps stay as loaded (MobileNetV2 only)."""
+    backbone_learning_rate_share: float = 1.0
+    """Learning rate of the backbone over that of the rest."""
     average_decay: float = 0.998
     """Decay of the exponential average of weights that is evaluated and exported."""
     precision: str = "auto"
@@ -87,18 +98,7 @@ def read_config(path: Path | None) -> DetectorTrainingConfig:
     Raises:
         InputError: missing file, bad YAML, unknown key or a value of the wrong type.
     """
-    if path is None:
-        return DetectorTrainingConfig()
-    import yaml
-
-    if not path.is_file():
-        raise InputError(f"{path}: training config: no such file")
-    try:
-        record = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"{path}: training config: not YAML ({line})") from error
-    return from_mapping(DetectorTrainingConfig, record, str(path))
+    return read_config_file(DetectorTrainingConfig, path)
 
 
 def learning_rate(config: DetectorTrainingConfig, step: int) -> float:
@@ -124,49 +124,53 @@ class DetectorTraining:
 
     Args:
         config: see `DetectorTrainingConfig`.
-        data: folder of training pictures and scene graphs.
+        data: training pictures with their scenes, or a folder of them.
         validation: the same for validation, or None.
         output: where checkpoint, log and weights go.
         seed: of weights, order and augmentation.
         steps: overrides `config.steps`.
         image_limit: use only the first pictures.
         command: what the model card names as the command of this run.
+        backbone: folder of published MobileNetV2 weights to begin with.
     """
 
     def __init__(
         self,
         config: DetectorTrainingConfig,
         *,
-        data: Path,
-        validation: Path | None,
+        data: Path | PictureSet,
+        validation: Path | PictureSet | None,
         output: Path,
         seed: int,
         steps: int | None = None,
         image_limit: int | None = None,
         command: str = "",
+        backbone: Path | None = None,
     ) -> None:
         if steps is not None:
             config = replace(config, steps=steps)
         output.mkdir(parents=True, exist_ok=True)
         self.output, self.seed, self.command = output, seed, command
-        self.data_folder, self.validation_folder = data, validation
+        self.backbone = backbone
+        self.pictures = read_folder(data, image_limit) if isinstance(data, Path) else data
+        self.validation = read_folder(validation) if isinstance(validation, Path) else validation
         torch.set_num_threads(config.threads)
-        scenes = read_scenes(data / "sceneGraphs.json", image_limit)
+        scenes = self.pictures.scenes
         names = build_vocabulary(
             scenes, minimum_count=config.minimum_name_count, facts=config.facts
         )
         if not names.classes:
             raise InputError(
-                f"{data}/sceneGraphs.json: no class occurs {config.minimum_name_count} times "
-                "or more"
+                f"{self.pictures.name}: no class occurs {config.minimum_name_count} times or more"
             )
         config = replace(config, model=replace(config.model, vocabulary=names))
         self.config = config
         self.data = DetectorData(
-            data, scenes, names, config.model.image_size, output / "cache-train"
+            self.pictures.folder, scenes, names, config.model.image_size, output / "cache-train"
         )
         torch.manual_seed(seed)
         self.model = build_detector(config.model)
+        _prepare_backbone(self.model, backbone, config.frozen_maps)
         self.average = build_detector(config.model)
         self.average.load_state_dict(self.model.state_dict())
         self.average.eval()
@@ -203,7 +207,7 @@ class DetectorTraining:
             if record["step"] % self.config.checkpoint_every == 0 or record["step"] == last:
                 save_checkpoint(checkpoint, self.state())
             due = record["step"] % self.config.evaluate_every == 0
-            if due and record["step"] < last and self.validation_folder is not None:
+            if due and record["step"] < last and self.validation is not None:
                 scores = validate(self, self.config.evaluation_images)
                 log.write({"step": record["step"], "validation": scores})
         if self.step >= self.config.steps:
@@ -261,7 +265,7 @@ class DetectorTraining:
         values = {key: float(value.detach()) for key, value in losses.items()}
         if math.isfinite(sum(values.values())):
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(config, self.step)
+                group["lr"] = learning_rate(config, self.step) * group["share"]
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
@@ -325,12 +329,33 @@ def change_light(pictures: Tensor, amount: float, generator: torch.Generator) ->
     return ((pictures.float() - 128) * contrast + 128 + shift).clamp_(0, 255)
 
 
+def _prepare_backbone(model: FasterRCNN, folder: Path | None, frozen_maps: int) -> None:
+    """Load published weights and freeze the lower layers.
+
+    Raises:
+        InputError: the backbone is not MobileNetV2, or its files do not fit.
+    """
+    if folder is None and not frozen_maps:
+        return
+    backbone = model.backbone
+    if not isinstance(backbone, MobileNetV2):
+        raise InputError(
+            "training config: a published backbone and frozen_maps need the architecture "
+            f"'mobilenet_v2-fpn', got {model.config.architecture!r}"
+        )
+    if folder is not None:
+        load_mobilenet(backbone, folder)
+    backbone.freeze(frozen_maps)
+
+
 def _optimizer(model: FasterRCNN, config: DetectorTrainingConfig) -> torch.optim.Optimizer:
     """AdamW without decay on biases and normalization (Loshchilov & Hutter 2019)."""
-    weights = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups: list[dict[str, Any]] = []
+    own = set(model.backbone.parameters())
+    for inside, share in ((False, 1.0), (True, config.backbone_learning_rate_share)):
+        members = [p for p in model.parameters() if p.requires_grad and (p in own) == inside]
+        for wide, decay in ((True, config.weight_decay), (False, 0.0)):
+            part = [p for p in members if (p.dim() > 1) == wide]
+            if part:
+                groups.append({"params": part, "weight_decay": decay, "share": share})
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

@@ -180,7 +180,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), ("{", "not readable"), ("{}", "expected image ids")],
+    [(None, "no such file"), ("{", "ends early"), ("{}", "expected image ids")],
 )
 def test_unreadable_scene_graphs_are_refused(
     tmp_path: Path, content: str | None, message: str
