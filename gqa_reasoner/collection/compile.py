@@ -1,15 +1,20 @@
 """Programs as SQL over a whole collection: set operations with probabilities.
 
-Each step that describes objects becomes a table (image_id, object_id, p): p is the product of the
-scores along the way. A step that says yes or no becomes (image_id, p): an object exists with
-1 - prod(1 - p), `and` multiplies, `or` is 1 - prod(1 - p).
+Each step that describes objects becomes a table (image, object, p): p is the product of the
+probabilities along the way. What is true or false of a picture becomes a table (image, p) and the
+p of pictures that are not in it: an object exists with 1 - prod(1 - p), at least k objects by the
+polynomial prod(1 - p + p x), `and` multiplies, `or` is 1 - prod(1 - p), `not` is 1 - p.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gqa_reasoner.collection.commonsense import Demand, fitting_names
+from gqa_reasoner.collection.object_sql import NotCoveredError, ObjectSql
+from gqa_reasoner.collection.vocabulary import Vocabulary
 from gqa_reasoner.program.arguments import (
     EmptyArgument,
     KnowledgeArgument,
@@ -19,223 +24,264 @@ from gqa_reasoner.program.arguments import (
     ValueArgument,
     parse_argument,
 )
-from gqa_reasoner.program.operations import OPERATIONS, Family
-from gqa_reasoner.program.predicates import inverse
+from gqa_reasoner.program.operations import OPERATIONS, Family, Operation
 from gqa_reasoner.program.steps import Program
 
 if TYPE_CHECKING:
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
 
-__all__ = ["CompiledProgram", "NotCoveredError", "compile_program"]
-
-POSITIONS = {
-    "left": "(o.x1 + o.x2) / 2 < i.width * 0.45",
-    "right": "(o.x1 + o.x2) / 2 > i.width * 0.55",
-    "top": "(o.y1 + o.y2) / 2 < i.height * 0.45",
-    "bottom": "(o.y1 + o.y2) / 2 > i.height * 0.55",
-    "middle": "(o.x1 + o.x2) / 2 BETWEEN i.width * 0.33 AND i.width * 0.67",
-}
+__all__ = ["Compiler", "NotCoveredError", "Truth"]
 
 
-class NotCoveredError(Exception):
-    """The program asks for something that the tables cannot tell; the message says what."""
+@dataclass(frozen=True)
+class Truth:
+    """A table (image, p) and `rest`, the p of every picture that it does not list."""
+
+    table: str
+    rest: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a compiled step is: a table of objects, a truth, the whole picture, or a question."""
+
+    kind: str
+    table: str = ""
+    truth: Truth | None = None
 
 
 @dataclass
-class CompiledProgram:
-    """SQL of a program: named tables in order, and what the last one holds."""
+class Compiled:
+    """What a program came to."""
 
-    tables: list[tuple[str, str]] = field(default_factory=list)
-    """(name, SELECT …); later ones use earlier ones."""
-    parameters: list[object] = field(default_factory=list)
+    truth: Truth | None = None
     objects: str | None = None
-    """The last table of objects (image_id, object_id, p)."""
-    truth: str | None = None
-    """The table (image_id, p) of the answer "yes"."""
+    """The last table of objects (image, object, p)."""
     asked: str | None = None
-    """The attribute type that a final query asks for; None for yes and no."""
+    """The attribute type, `name` or `count` that a final query asks for."""
+
+
+@dataclass
+class Compiler:
+    """Turns programs into tables of one SQL statement.
+
+    Args:
+        vocabulary: names of the collection.
+        ontology: categories and synonyms.
+        store: commonsense triples; without it knowledge steps are not covered.
+        calibration: (slope, offset) from a detector's score to a probability, in logits.
+        scope: SQL condition over `images i` that restricts everything, and its parameters.
+    """
+
+    vocabulary: Vocabulary
+    ontology: Ontology
+    store: TripleStore | None = None
+    calibration: tuple[float, float] | None = None
+    scope: tuple[str, Sequence[object]] | None = None
+    tables: list[tuple[str, str]] = field(default_factory=list)
+    parameters: list[object] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+    """Tables of objects that a positive answer rests on."""
+
+    def __post_init__(self) -> None:
+        if self.scope is not None:
+            self.add("scope", f"SELECT image FROM images i WHERE {self.scope[0]}")
+            self.parameters += list(self.scope[1])
+        self.objects = ObjectSql(self)
 
     def sql(self, ending: str) -> str:
         """The whole statement: the tables as a WITH, then `ending`."""
         parts = ", ".join(f"{name} AS MATERIALIZED ({body})" for name, body in self.tables)
         return f"WITH {parts} {ending}" if parts else ending
 
+    def add(self, name: str, body: str) -> str:
+        """One more table."""
+        self.tables.append((name, body))
+        return name
 
-def compile_program(
-    program: Program, ontology: Ontology, store: TripleStore | None, names: tuple[str, ...]
-) -> CompiledProgram:
-    """Compile a program.
+    def new(self, body: str) -> str:
+        """One more table, named by its place."""
+        return self.add(f"t{len(self.tables)}", body)
 
-    Args:
-        program: parsed steps.
-        ontology: expands categories and synonyms.
-        store: answers `filter knowledge` steps; without it they are not covered.
-        names: the object names that the collection holds.
+    def note(self, text: str | None) -> None:
+        """Remember once what was assumed."""
+        if text and text not in self.notes:
+            self.notes.append(text)
 
-    Raises:
-        NotCoveredError: a step has no meaning over a collection.
-    """
-    compiler = _Compiler(ontology, store, names)
-    for place, step in enumerate(program.steps):
-        compiler.step(place, step.operation, step.argument, step.dependencies)
-    return compiler.out
+    def program(self, program: Program, demand: Demand | None = None) -> Compiled:
+        """Compile a program; `demand` narrows its one step that names any object.
 
+        Raises:
+            NotCoveredError: a step has no meaning over a collection.
+        """
+        out = Compiled()
+        steps: list[_Step] = []
+        fitting = self._demanded(demand)
+        for step in program.steps:
+            row = OPERATIONS.get(step.operation)
+            if row is None:
+                raise NotCoveredError(f"the operation {step.operation!r}")
+            made = self._step(row, step.argument, [steps[place] for place in step.dependencies],
+                              fitting, out)  # fmt: skip
+            steps.append(made)
+            if made.kind == "objects":
+                out.objects = made.table
+            elif made.truth is not None:
+                out.truth = made.truth
+        return out
 
-class _Compiler:
-    def __init__(
-        self, ontology: Ontology, store: TripleStore | None, names: tuple[str, ...]
-    ) -> None:
-        self.ontology, self.store, self.names = ontology, store, names
-        self.out = CompiledProgram()
-        self.kinds: list[str] = []
-
-    def step(self, place: int, operation: str, text: str, inputs: tuple[int, ...]) -> None:
-        row = OPERATIONS.get(operation)
-        if row is None:
-            raise NotCoveredError(f"the operation {operation!r}")
-        argument = parse_argument(operation, text)
-        kind = "objects"
-        if isinstance(argument, KnowledgeArgument) and row.family in (Family.FILTER, Family.VERIFY):
-            body = self._known(argument, inputs[0])
-        elif row.family is Family.SELECT and isinstance(argument, ObjectArgument):
-            body = self._select(argument)
-        elif row.family is Family.FILTER and isinstance(argument, ValueArgument):
-            body = self._filter(argument, row.attribute_type, inputs[0])
-        elif row.family is Family.RELATE and isinstance(argument, RelateArgument):
-            body = self._relate(argument, inputs[0])
-        elif row.family is Family.VERIFY and isinstance(argument, RelateArgument):
-            self._table(f"r{place}", self._relate(argument, inputs[0]))
-            body, kind = self._exists(f"r{place}"), "truth"
-            self.out.objects = f"r{place}"
-        elif row.family is Family.VERIFY and isinstance(argument, ValueArgument):
-            self._table(f"v{place}", self._filter(argument, row.attribute_type, inputs[0]))
-            body, kind = self._exists(f"v{place}"), "truth"
-            self.out.objects = f"v{place}"
-        elif row.family is Family.EXIST and isinstance(argument, EmptyArgument):
-            body, kind = self._exists(self._objects(inputs[0])), "truth"
-        elif row.family in (Family.AND, Family.OR):
-            body, kind = self._both(row.family, inputs), "truth"
-        elif row.family is Family.QUERY and isinstance(argument, TypeArgument):
-            self.out.asked = argument.attribute_type
-            self._objects(inputs[0])
-            self.kinds.append("query")
-            return
-        else:
-            raise NotCoveredError(f"the step {operation!r} over a whole collection")
-        self._table(f"t{place}", body)
-        self.kinds.append(kind)
-        if kind == "objects":
-            self.out.objects = f"t{place}"
-        else:
-            self.out.truth = f"t{place}"
-
-    def _table(self, name: str, body: str) -> None:
-        self.out.tables.append((name, body))
-
-    def _objects(self, place: int) -> str:
-        if self.kinds[place] != "objects":
-            raise NotCoveredError("a question about the whole picture")
-        return f"t{place}"
-
-    def _mark(self, value: object) -> str:
-        self.out.parameters.append(value)
-        return "?"
-
-    def _fitting(self, name: str) -> list[str]:
-        if name in ("_", "object", "thing", "item"):
-            return []
-        found = [item for item in self.names if self.ontology.is_a(item, name)]
-        return found or [name]
-
-    def _named(self, column: str, name: str) -> str:
-        fitting = self._fitting(name)
-        if not fitting:
-            return "TRUE"
-        return f"{column} IN ({', '.join(self._mark(item) for item in fitting)})"
-
-    def _select(self, argument: ObjectArgument) -> str:
-        if argument.is_scene:
-            raise NotCoveredError("a question about the whole picture")
-        return (
-            "SELECT image_id, object_id, score AS p FROM objects WHERE "
-            f"{self._named('name', argument.name)}"
-        )
-
-    def _filter(self, argument: ValueArgument, attribute_type: str | None, source: int) -> str:
-        table = self._objects(source)
-        wanted, negative = argument.value, argument.negated
-        if attribute_type in ("hposition", "vposition"):
-            if wanted not in POSITIONS:
-                raise NotCoveredError(f"the position {wanted!r}")
-            test = f"NOT ({POSITIONS[wanted]})" if negative else POSITIONS[wanted]
-            return (
-                f"SELECT s.image_id, s.object_id, s.p FROM {table} s "
-                "JOIN objects o USING (image_id, object_id) JOIN images i USING (image_id) "
-                f"WHERE {test}"
-            )
-        forms = dict.fromkeys([wanted, *self.ontology.attribute_forms(wanted)])
-        marks = ", ".join(self._mark(form) for form in forms)
-        held = (
-            f"SELECT s.image_id, s.object_id, any_value(s.p) AS p, max(a.score) AS q FROM {table} s"
-            f" {'LEFT ' if negative else ''}JOIN attributes a ON a.image_id = s.image_id AND "
-            f"a.object_id = s.object_id AND a.name IN ({marks}) GROUP BY s.image_id, s.object_id"
-        )
-        share = "1 - coalesce(q, 0)" if negative else "q"
-        return f"SELECT image_id, object_id, p * ({share}) AS p FROM ({held})"
-
-    def _relate(self, argument: RelateArgument, source: int) -> str:
-        table = self._objects(source)
-        new, old = ("subject", "object") if argument.direction == "s" else ("object", "subject")
-        back = inverse(argument.predicate)
-        either = f"r.predicate = {self._mark(argument.predicate)}"
-        links = (
-            f"SELECT s.image_id, r.{new} AS object_id, s.p * r.score AS q FROM {table} s "
-            f"JOIN relations r ON r.image_id = s.image_id AND r.{old} = s.object_id AND {either}"
-        )
-        if back is not None:
-            links += (
-                f" UNION ALL SELECT s.image_id, r.{old} AS object_id, s.p * r.score AS q "
-                f"FROM {table} s JOIN relations r ON r.image_id = s.image_id AND "
-                f"r.{new} = s.object_id AND r.predicate = {self._mark(back)}"
-            )
-        return (
-            "SELECT l.image_id, l.object_id, max(l.q) * any_value(o.score) AS p "
-            f"FROM ({links}) l JOIN objects o ON o.image_id = l.image_id AND "
-            f"o.object_id = l.object_id WHERE {self._named('o.name', argument.name)} "
-            "GROUP BY l.image_id, l.object_id"
-        )
-
-    def _known(self, argument: KnowledgeArgument, source: int) -> str:
+    def _demanded(self, demand: Demand | None) -> list[int] | None:
+        """Numbers of the names that a demand allows."""
+        if demand is None:
+            return None
         if self.store is None:
             raise NotCoveredError("commonsense, for no triple store was given")
-        fitting = [
-            name
-            for name in self.names
-            if any(
-                edge.relation == argument.relation and edge.tail == argument.tail
-                for edge in self.store.edges(self.ontology.canonical(name))
+        names = fitting_names(demand, self.vocabulary.names, self.store, self.ontology)
+        if not names:
+            known = fitting_names(demand, self.vocabulary.classes, self.store, self.ontology)
+            if not known:
+                raise NotCoveredError(f"which things are {demand.text!r}")
+        self.note(f"{demand.text}: {', '.join(names[:12]) or 'none in these pictures'}")
+        return [self.vocabulary.names[name] for name in names]
+
+    def _step(
+        self,
+        row: Operation,
+        text: str,
+        inputs: list[_Step],
+        fitting: list[int] | None,
+        out: Compiled,
+    ) -> _Step:
+        argument = parse_argument(row.name, text)
+        family = row.family
+        if family is Family.SELECT and isinstance(argument, ObjectArgument):
+            if argument.is_scene:
+                return _Step("scene")
+            return self._objects(self.objects.select(argument.name, fitting))
+        if family in (Family.AND, Family.OR):
+            truths = [self._truth(item) for item in inputs]
+            return _Step("truth", truth=self.combine(truths, family is Family.AND))
+        source = inputs[0] if inputs else _Step("none")
+        if source.kind == "scene":
+            return self._scene(row, argument)
+        if source.kind != "objects":
+            raise NotCoveredError(f"the step {row.name!r} over a whole collection")
+        if isinstance(argument, KnowledgeArgument):
+            made = self.objects.known(source.table, argument.relation, argument.tail)
+        elif isinstance(argument, ValueArgument):
+            made = self.objects.filter(
+                source.table, argument.value, argument.negated, row.attribute_type
             )
-        ]
-        if not fitting:
-            raise NotCoveredError(f"what is known of {argument.relation} {argument.tail!r}")
-        marks = ", ".join(self._mark(name) for name in fitting)
-        return (
-            f"SELECT s.image_id, s.object_id, s.p FROM {self._objects(source)} s "
-            f"JOIN objects o USING (image_id, object_id) WHERE o.name IN ({marks})"
-        )
+        elif isinstance(argument, RelateArgument):
+            made = self.objects.relate(source.table, argument, fitting)
+        elif family is Family.EXIST and isinstance(argument, EmptyArgument):
+            return self._exist(source.table)
+        elif family is Family.QUERY and isinstance(argument, TypeArgument):
+            out.asked = argument.attribute_type
+            return _Step("query", source.table)
+        else:
+            raise NotCoveredError(f"the step {row.name!r} over a whole collection")
+        step = self._objects(made)
+        if family is Family.VERIFY:
+            out.objects = step.table
+            return self._exist(step.table)
+        return step
 
-    def _exists(self, table: str) -> str:
-        share = "1 - product(1 - least(p, 0.9999))"
-        return f"SELECT image_id, {share} AS p FROM {table} GROUP BY image_id"
+    def _objects(self, body: str) -> _Step:
+        return _Step("objects", self.new(body))
 
-    def _both(self, family: Family, inputs: tuple[int, ...]) -> str:
-        if any(self.kinds[place] != "truth" for place in inputs):
+    def _truth(self, step: _Step) -> Truth:
+        if step.truth is None:
             raise NotCoveredError("'and' or 'or' of things that are not true or false")
-        one, other = (f"t{place}" for place in inputs)
-        if family is Family.AND:
-            return f"SELECT image_id, a.p * b.p AS p FROM {one} a JOIN {other} b USING (image_id)"
-        return (
-            "SELECT image_id, 1 - (1 - coalesce(a.p, 0)) * (1 - coalesce(b.p, 0)) AS p "
-            f"FROM {one} a FULL JOIN {other} b USING (image_id)"
+        return step.truth
+
+    def _exist(self, table: str) -> _Step:
+        self.evidence.append(table)
+        return _Step("truth", truth=self.exists(table))
+
+    def _scene(self, row: Operation, argument: object) -> _Step:
+        """A fact of the whole picture, such as its weather or place."""
+        if not isinstance(argument, ValueArgument) or row.family is not Family.VERIFY:
+            raise NotCoveredError("a question about the whole picture")
+        forms = [argument.value, *self.ontology.attribute_forms(argument.value)]
+        forms = list(dict.fromkeys(forms))
+        marks = ", ".join("?" * len(forms))
+        self.parameters += forms
+        table = self.new(
+            f"SELECT image, max(score) AS p FROM facts WHERE value IN ({marks})"
+            f"{self.within('image')} GROUP BY image"
         )
+        truth = Truth(table)
+        return _Step("truth", truth=self.negate(truth) if argument.negated else truth)
+
+    def within(self, column: str) -> str:
+        """The condition that a picture is in scope, to follow another one."""
+        return f" AND {column} IN (SELECT image FROM scope)" if self.scope is not None else ""
+
+    def exists(self, table: str) -> Truth:
+        """At least one object of a table."""
+        return Truth(self.new(f"SELECT image, 1 - product(1 - p) AS p FROM {table} GROUP BY image"))
+
+    def count(self, table: str, least: int, most: int | None) -> Truth:
+        """From `least` to `most` objects of a table (`most` None: no limit)."""
+        top = (most if most is not None else least - 1) + 1
+        if top < 1:
+            return Truth(self.new(f"SELECT DISTINCT image, 1.0 AS p FROM {table}"), 1.0)
+        places = ", ".join(map(str, range(1, top + 1)))
+        polynomial = (
+            f"list_reduce(list([1 - p, p]), lambda x, y: list_transform([{places}], lambda j: "
+            "coalesce(x[j], 0) * y[1] + coalesce(CASE WHEN j > 1 THEN x[j - 1] END, 0) * y[2]))"
+        )
+        body = f"SELECT image, {polynomial} AS d FROM {table} GROUP BY image"
+        start = 0 if most is None else least
+        terms = [f"coalesce(d[{place + 1}], 0)" for place in range(start, top)]
+        inside = " + ".join(terms)
+        share = f"1 - ({inside})" if most is None else inside
+        rest = 1.0 if least == 0 else 0.0
+        return Truth(self.new(f"SELECT image, {share} AS p FROM ({body})"), rest)
+
+    def negate(self, truth: Truth) -> Truth:
+        """Not."""
+        return Truth(self.new(f"SELECT image, 1 - p AS p FROM {truth.table}"), 1 - truth.rest)
+
+    def combine(self, truths: Sequence[Truth], conjunction: bool) -> Truth:
+        """All of them, or any of them, as independent facts."""
+        whole = truths[0]
+        for other in truths[1:]:
+            one, two = f"coalesce(a.p, {whole.rest})", f"coalesce(b.p, {other.rest})"
+            share = f"{one} * {two}" if conjunction else f"1 - (1 - {one}) * (1 - {two})"
+            table = self.new(
+                f"SELECT image, {share} AS p FROM {whole.table} a FULL JOIN {other.table} b "
+                "USING (image)"
+            )
+            rests = whole.rest * other.rest, 1 - (1 - whole.rest) * (1 - other.rest)
+            whole = Truth(table, rests[0] if conjunction else rests[1])
+        return whole
+
+    def complete(self, truth: Truth) -> str:
+        """A table (image, p) of every picture in scope that may fit."""
+        if truth.rest == 0:
+            return truth.table
+        return self.new(
+            f"SELECT i.image, coalesce(t.p, {truth.rest}) AS p FROM images i LEFT JOIN "
+            f"{truth.table} t ON t.image = i.image WHERE TRUE{self.within('i.image')}"
+        )
+
+
+def calibrated(column: str, calibration: tuple[float, float] | None) -> str:
+    """A detector's score as a probability: slope and offset in logits."""
+    if calibration is None:
+        return column
+    slope, offset = calibration
+    clipped = f"greatest(least({column}, 0.9999), 0.0001)"
+    return f"(1 / (1 + exp(-({slope} * ln({clipped} / (1 - {clipped})) + {offset}))))"
+
+
+def calibration_of(settings: Mapping[str, object]) -> tuple[float, float] | None:
+    """The calibration that an index was given."""
+    found = settings.get("calibration")
+    if isinstance(found, (list, tuple)) and len(found) == 2:
+        return float(found[0]), float(found[1])
+    return None

@@ -1,125 +1,64 @@
-"""Questions over a collection: which / show me / how many / what share / the commonest colour."""
+"""Questions over a collection: which / show me / how many / what share / the commonest colour.
+
+A question is taken apart into what it restricts (dates, places), what it wants (the frame) and
+what must be seen (phrases, compiled to SQL). What no program covers is searched by vectors, and
+the answer says so; what is about one named picture goes to the reasoner.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from detectors.errors import InputError
-from gqa_reasoner.collection.compile import CompiledProgram, NotCoveredError, compile_program
-from gqa_reasoner.collection.database import open_collection, read_settings
-from gqa_reasoner.collection.vectors import rank_by_words
+from gqa_reasoner.collection.answers import (
+    Found,
+    Weighted,
+    best_set,
+    commonest_attribute,
+    commonest_name,
+    evidence_boxes,
+    weigh,
+)
+from gqa_reasoner.collection.compile import Compiler, NotCoveredError, Truth, calibration_of
+from gqa_reasoner.collection.frames import Frame, read_frame
+from gqa_reasoner.collection.phrases import PhraseCompiler
+from gqa_reasoner.collection.restrictions import Restriction, split_restrictions
+from gqa_reasoner.collection.shelf import Shelf
+from gqa_reasoner.collection.vectors import Ranked, rank_by_encoder, rank_by_words
 
 if TYPE_CHECKING:
+    import duckdb
+
+    from gqa_reasoner.answer import Answer
+    from gqa_reasoner.collection.models import PictureEncoder, Reranker
+    from gqa_reasoner.pipeline import Reasoner
     from gqa_reasoner.program.parser import ProgramParser
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
 
 __all__ = ["Collection", "Found", "Frame", "read_frame"]
 
-Kind = Literal["which", "how many", "share", "commonest"]
-
-_PICTURES = r"(?:pictures?|images?|photos?|photographs?|pics?|shots?)"
-_VERB = (
-    r"(?:show(?:s|ing)?|contain(?:s|ing)?|have|has|having|with|of|depict(?:s|ing)?|includes?|"
-    r"features?|in which there (?:is|are)|where there (?:is|are)|there (?:is|are)|"
-    r"that (?:show|contain|have|has|shows|contains))"
+_POSSIBLE = 12
+"""Pictures shown from below the line."""
+_MENTION = (
+    r"(?:\s*\b(?:in|on|of|for|from)\s+)?(?:the\s+)?(?:(?:picture|image|photo|photograph|file)\s+)?"
 )
-_GET = r"(?:show|find|give|get|list|search)(?: me| us)?(?: for)?"
-_OF = r"(?:of )?(?:the |my |all )?"
-_FRAMES: tuple[tuple[Kind, str], ...] = (
-    ("how many", rf"how many {_OF}{_PICTURES} {_VERB} (?P<rest>.+)"),
-    ("how many", rf"count(?: the)?(?: number of)? {_OF}{_PICTURES} {_VERB} (?P<rest>.+)"),
-    ("how many", rf"in how many {_OF}{_PICTURES} (?P<clause>(?:is|are) .+)"),
-    (
-        "share",
-        rf"(?:in )?what (?:share|fraction|percentage|proportion|part) {_OF}{_PICTURES} "
-        rf"(?:{_VERB} (?P<rest>.+)|(?P<clause>(?:is|are) .+))",
-    ),
-    (
-        "commonest",
-        r"what(?:'s| is) the (?:most common|commonest|most frequent|usual) (?P<type>\w+) "
-        r"(?:of|for) (?P<rest>.+)",
-    ),
-    (
-        "commonest",
-        r"(?:which|what) (?P<type>\w+) (?:is|are) (?:the )?(?P<rest>.+?) "
-        r"(?:most often|usually|mostly)",
-    ),
-    ("which", rf"(?:{_GET} )?(?:all |the |some |any |my )*{_PICTURES} {_VERB} (?P<rest>.+)"),
-    ("which", rf"(?:which|what)(?: of)?(?: the| my)? {_PICTURES} {_VERB} (?P<rest>.+)"),
-    ("which", rf"in (?:which|what) {_PICTURES} (?P<clause>(?:is|are) .+)"),
-    ("which", rf"{_GET} (?P<rest>.+)"),
-)
-_DETERMINER = re.compile(
-    r"(?:an?|the|any|some|at least one|one|no|two|three|both)\b", re.IGNORECASE
-)
-_LIKELY = 0.5
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What is wanted of the collection, and the question that each picture is asked."""
-
-    kind: Kind
-    question: str
-    attribute_type: str | None = None
-
-
-@dataclass
-class Found:
-    """The answer over the collection."""
-
-    answer: str
-    method: Literal["program", "vector"]
-    images: list[dict[str, Any]]
-    """`{"image_id", "score", "path", "boxes"}`, best first."""
-    program: list[dict[str, Any]] | None = None
-    notes: list[str] = field(default_factory=list)
-    counts: Mapping[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The record of `find --json`."""
-        return vars(self)
-
-
-def read_frame(question: str) -> Frame:
-    """Split a question over a collection into what is wanted and what each picture is asked."""
-    text = " ".join(question.split()).rstrip("?.! ")
-    for kind, pattern in _FRAMES:
-        found = re.fullmatch(pattern, text, re.IGNORECASE)
-        if found is None:
-            continue
-        parts = found.groupdict()
-        if kind == "commonest":
-            kind_of = (parts["type"] or "").lower().replace("colour", "color")
-            rest = parts["rest"]
-            rest = rest if _DETERMINER.match(rest) else f"the {rest}"
-            return Frame(kind, f"What {kind_of} is {rest}?", kind_of)
-        if parts.get("clause"):
-            return Frame(kind, parts["clause"][0].upper() + parts["clause"][1:] + "?")
-        return Frame(kind, _existence(parts["rest"]))
-    return Frame(
-        "which", text + "?" if re.match(r"(?:is|are|do|does)\b", text, re.I) else _existence(text)
-    )
-
-
-def _existence(rest: str) -> str:
-    """ "a dog left of a car" as "Is there a dog left of a car?"."""
-    if _DETERMINER.match(rest):
-        return f"Is there {rest}?"
-    return f"Are there any {rest}?" if rest.split()[0].endswith("s") else f"Is there any {rest}?"
-
-
-class Collection:
-    """An indexed folder, open for questions.
+class Collection(Shelf):
+    """An indexed folder, open for questions; one object may be used by several threads.
 
     Args:
         folder: the index that `gqa-reasoner index` wrote.
         parser: question to program; ontology and store: meaning of names, and commonsense.
+        encoder: the dual encoder that the index was made with, for visual search.
+        reranker: looks again at the best pictures of a visual search.
+        reasoner: answers questions about one picture.
 
     Raises:
         InputError: no index, another version, or not finished.
@@ -132,132 +71,298 @@ class Collection:
         parser: ProgramParser,
         ontology: Ontology,
         store: TripleStore | None = None,
+        encoder: PictureEncoder | None = None,
+        reranker: Reranker | None = None,
+        reasoner: Reasoner | None = None,
     ) -> None:
-        self.folder = Path(folder)
-        self.settings = read_settings(folder)
-        self.connection = open_collection(folder)
+        super().__init__(folder)
         self.parser, self.ontology, self.store = parser, ontology, store
-        rows = self.connection.execute("SELECT DISTINCT name FROM objects ORDER BY name").fetchall()
-        self.names = tuple(row[0] for row in rows)
+        self.encoder, self.reranker, self.reasoner = encoder, reranker, reasoner
 
-    def __len__(self) -> int:
-        row = self.connection.execute("SELECT count(*) FROM images").fetchone()
-        return int(row[0]) if row else 0
-
-    def find(self, question: str, *, limit: int = 20) -> Found:
+    def find(self, question: str, *, limit: int | None = 20, offset: int = 0) -> Found:
         """Answer a question over the whole collection.
 
         Args:
             question: any English; questions that the program language covers are computed, others
-                fall back to word vectors of the scenes, and the answer says so.
-            limit: pictures to return.
+                fall back to vector search, and the answer says so.
+            limit: pictures to return; None for all that fit.
+            offset: pictures to leave out before.
 
         Raises:
-            InputError: the question is empty.
+            InputError: the question is empty, or limit or offset are below 0.
         """
         if not question.strip():
             raise InputError("question: empty")
-        frame = read_frame(question)
-        parse = self.parser.parse(frame.question)
-        if not parse.programs:
-            reason = getattr(parse.failure, "reason", "no program")
-            return self._by_words(question, limit, f"the question could not be parsed ({reason})")
-        program = parse.programs[0].program
+        if offset < 0 or (limit is not None and limit < 0):
+            raise InputError(f"limit and offset: expected 0 or more, got {limit} and {offset}")
+        named = self._named_picture(question)
+        if named is not None and self.reasoner is not None:
+            return self._about_one(*named)
+        text, restrictions = split_restrictions(question)
+        frame = read_frame(text)
+        asked = _Asked(self, frame, restrictions, limit, offset)
         try:
-            compiled = compile_program(program, self.ontology, self.store, self.names)
-            found = self._by_program(frame, compiled, limit)
+            return asked.by_program()
         except NotCoveredError as error:
-            return self._by_words(question, limit, f"the tables cannot tell {error}")
-        found.program = program.to_semantic()
+            return asked.by_vectors(f"the program does not cover {error}")
+
+    def ask(self, image_id: str, question: str, *, expansion: str | None = None) -> Answer:
+        """Answer a question about one picture with the reasoner.
+
+        The picture is looked at again where its file is still as it was; otherwise the stored
+        scene, which lacks the detector's doubts, has to do.
+
+        Raises:
+            InputError: no reasoner, no such picture, or an empty question.
+        """
+        if self.reasoner is None:
+            raise InputError("questions about one picture need a reasoner")
+        note = None
+        try:
+            scene = self.reasoner.detect(self.file(image_id), image_id=image_id)
+        except InputError as error:
+            scene, note = self.scene(image_id), f"{error}; answered from the index"
+        answer = self.reasoner.answer_scene(scene, question, expansion=expansion)
+        if note is not None:
+            answer.notes.append(note)
+        return answer
+
+    def _about_one(self, image_id: str, question: str) -> Found:
+        answer = self.ask(image_id, question)
+        shown = self.shown([(self.number(image_id), float(answer.score))], {})
+        program = answer.program.to_semantic() if answer.program is not None else None
+        notes = [f"about the picture {image_id}", *answer.notes]
+        return Found(answer.text, "reasoner", shown, program, notes, total=1,
+                     record=answer.to_json())  # fmt: skip
+
+    def _named_picture(self, question: str) -> tuple[str, str] | None:
+        """The picture that a question names by id, file name or stem, and the question without."""
+        text = " ".join(question.split())
+        said = set(re.findall(r"(?:picture|image|photo|photograph|file)\s+([\w./-]+)", text, re.I))
+        words = {word.strip(".,?!") for word in re.findall(r"[\w./-]+", text)}
+        likely = sorted(
+            word for word in words
+            if word and (word in said or re.search(r"\w\.\w|\d{4,}", word))
+        )  # fmt: skip
+        if not likely:
+            return None
+        marks = ", ".join("?" * len(likely))
+        row = self.cursor().execute(
+            "SELECT image_id FROM images WHERE image_id IN "
+            f"({marks}) OR parse_filename(image_id) IN ({marks}) OR "
+            f"parse_filename(image_id, true) IN ({marks}) ORDER BY image_id LIMIT 1",
+            likely * 3,
+        ).fetchone()  # fmt: skip
+        if row is None:
+            return None
+        names = {row[0], Path(row[0]).name, Path(row[0]).stem}
+        word = max((word for word in likely if word in names), key=len)
+        rest = re.sub(_MENTION + re.escape(word), " ", text, flags=re.I)
+        rest = re.sub(r"\s+([?.!,])", r"\1", " ".join(rest.split())).strip(" :,")
+        return (row[0], rest) if len(rest.split()) > 1 else None
+
+
+class _Asked:
+    """One question under way."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        frame: Frame,
+        restrictions: Sequence[Restriction],
+        limit: int | None,
+        offset: int,
+    ) -> None:
+        self.c, self.frame, self.restrictions = collection, frame, restrictions
+        self.limit, self.offset = limit, offset
+        self.connection: duckdb.DuckDBPyConnection = collection.cursor()
+        self.scope = None
+        if restrictions:
+            condition = " AND ".join(f"({item.condition})" for item in restrictions)
+            self.scope = (condition, [value for item in restrictions for value in item.parameters])
+        self.compiler = Compiler(
+            collection.vocabulary,
+            collection.ontology,
+            collection.store,
+            calibration_of(collection.settings),
+            self.scope,
+        )
+        self.phrases = PhraseCompiler(self.compiler, collection.parser)
+
+    def by_program(self) -> Found:
+        """The computed answer.
+
+        Raises:
+            NotCoveredError: the program language or the tables do not cover it.
+        """
+        kind = self.frame.kind
+        given = self.phrases.truth(self.frame.given) if self.frame.given else None
+        if kind == "commonest":
+            found = self._commonest(given)
+        elif kind == "commonest name":
+            counts, truth = commonest_name(
+                self.connection, self.compiler, self.frame.attribute_type or "object", given=given
+            )
+            found = self._most(counts, truth)
+        elif kind == "count":
+            found = self._things()
+        else:
+            found = self._pictures(given)
+        program = self.phrases.program
+        found.program = program.to_semantic() if program is not None else None
+        found.notes = [*found.notes, *self.compiler.notes, *self._undated()]
         return found
 
-    def _by_program(self, frame: Frame, compiled: CompiledProgram, limit: int) -> Found:
-        if frame.kind == "commonest" and compiled.asked is not None:
-            return self._commonest(compiled, limit)
-        if compiled.truth is None:
-            raise NotCoveredError("a question that is not about which pictures")
-        rows = self.connection.execute(
-            compiled.sql(
-                f"SELECT t.image_id, t.p, i.path FROM {compiled.truth} t JOIN images i USING "
-                "(image_id) WHERE t.p > 0.05 ORDER BY t.p DESC, t.image_id"
-            ),
-            compiled.parameters,
-        ).fetchall()
-        likely = [row for row in rows if row[1] >= _LIKELY]
-        total = len(self)
-        boxes = self._boxes(compiled, [row[0] for row in rows[:limit]])
-        images = [
-            {"image_id": key, "score": round(p, 4), "path": path, "boxes": boxes.get(key, [])}
-            for key, p, path in rows[:limit]
-        ]
-        expected = sum(row[1] for row in rows)
-        notes = [f"{len(rows) - len(images)} more pictures fit"] if len(rows) > limit else []
-        if frame.kind == "share":
-            answer = f"{len(likely) / total:.1%}" if total else "n/a"
-        elif frame.kind == "how many" or not likely:
-            answer = str(len(likely))
+    def _pictures(self, given: Truth | None) -> Found:
+        frame, compiler = self.frame, self.compiler
+        if frame.phrase is not None:
+            truth = self.phrases.truth(frame.phrase)
+        elif frame.question:
+            compiled = self.phrases.question(frame.question)
+            if compiled.truth is None:
+                if compiled.asked is not None and compiled.objects is not None:
+                    return self._asked_of_all(compiled.asked, compiled.objects)
+                raise NotCoveredError("a question that is not about which pictures")
+            truth = compiled.truth
         else:
-            answer = f"{len(likely)} pictures"
-        counts = {"likely": float(len(likely)), "expected": round(expected, 2), "of": float(total)}
-        return Found(answer, "program", images, notes=notes, counts=counts)
+            truth = Truth(compiler.new("SELECT image, 1.0 AS p FROM images WHERE FALSE"), 1.0)
+        if given is None:
+            return self._answer(weigh(self.connection, compiler, truth))
+        shown = list(compiler.evidence)
+        base = weigh(self.connection, compiler, given)
+        both = weigh(self.connection, compiler, compiler.combine([given, truth], True))
+        compiler.evidence[:] = shown
+        return self._answer(Weighted(both.numbers, both.p, round(base.expected)))
 
-    def _commonest(self, compiled: CompiledProgram, limit: int) -> Found:
-        kind = compiled.asked or ""
-        values = [value for value in self.ontology.attributes_of_type(kind) if value]
-        if not values:
+    def _answer(self, weighted: Weighted) -> Found:
+        """Pictures and the words for them."""
+        kept = best_set(weighted.p)
+        expected, size = weighted.expected, weighted.size
+        kind = self.frame.kind
+        if kind == "share":
+            answer = f"{min(expected / size, 1):.1%}" if size else "n/a"
+        elif kind == "how many":
+            answer = str(round(expected))
+        elif kind == "any":
+            answer = "yes" if kept else "no"
+        else:
+            answer = f"{kept} picture{'' if kept == 1 else 's'}" if kept else "0"
+        found = self._show(answer, weighted, kept)
+        found.counts = {"likely": float(kept), "expected": round(expected, 2), "of": float(size)}
+        if not size:
+            found.notes.append("no picture of the index fits the dates and places asked for")
+        elif not kept:
+            found.notes.append(f"none of {size} pictures fits")
+        return found
+
+    def _show(self, answer: str, weighted: Weighted, kept: int) -> Found:
+        last = kept if self.limit is None else min(self.offset + self.limit, kept)
+        rows = list(zip(weighted.numbers.tolist(), weighted.p.tolist(), strict=True))
+        page = rows[self.offset : last]
+        possible = rows[kept : kept + _POSSIBLE]
+        boxes = evidence_boxes(
+            self.connection, self.compiler, [number for number, _ in page + possible]
+        )
+        found = Found(answer, "program", self.c.shown(page, boxes), total=kept,
+                      possible=self.c.shown(possible, boxes))  # fmt: skip
+        left = kept - len(page)
+        if left > 0:
+            found.notes.append(f"{left} more pictures fit")
+        gone = sum(bool(item["missing"]) for item in found.images)
+        if gone:
+            found.notes.append(
+                f"{gone} of the pictures shown are no longer in the folder; index it again"
+            )
+        return found
+
+    def _commonest(self, given: Truth | None) -> Found:
+        kind = self.frame.attribute_type or ""
+        if given is not None:
+            raise NotCoveredError("the commonest value among restricted pictures")
+        compiled = self.phrases.question(self.frame.question)
+        if compiled.asked is None or compiled.objects is None:
             raise NotCoveredError(f"the {kind} of things")
-        marks = ", ".join("?" * len(values))
-        rows = self.connection.execute(
-            compiled.sql(
-                f"SELECT a.name, sum(t.p * a.score) AS weight FROM {compiled.objects} t "
-                "JOIN attributes a USING (image_id, object_id) "
-                f"WHERE a.name IN ({marks}) GROUP BY a.name ORDER BY weight DESC, a.name"
-            ),
-            [*compiled.parameters, *values],
-        ).fetchall()
-        if not rows:
-            return Found("none found", "program", [], notes=[f"no {kind} is recorded of these"])
-        best = rows[0][0]
-        shown = self.connection.execute(
-            compiled.sql(
-                f"SELECT t.image_id, max(t.p * a.score) AS p, any_value(i.path) "
-                f"FROM {compiled.objects} t JOIN attributes a USING (image_id, object_id) "
-                "JOIN images i USING (image_id) WHERE a.name = ? GROUP BY t.image_id "
-                "ORDER BY p DESC, t.image_id LIMIT ?"
-            ),
-            [*compiled.parameters, best, limit],
-        ).fetchall()
-        images = [
-            {"image_id": k, "score": round(p, 4), "path": f, "boxes": []} for k, p, f in shown
-        ]
-        counts = {name: round(weight, 2) for name, weight in rows[:10]}
-        return Found(best, "program", images, counts=counts)
+        return self._asked_of_all(compiled.asked, compiled.objects)
 
-    def _boxes(self, compiled: CompiledProgram, image_ids: list[str]) -> dict[str, list[Any]]:
-        """The objects that the answer rests on, for the pictures shown."""
-        if compiled.objects is None or not image_ids:
-            return {}
-        marks = ", ".join("?" * len(image_ids))
-        rows = self.connection.execute(
-            compiled.sql(
-                "SELECT o.image_id, o.name, o.x1, o.y1, o.x2, o.y2, t.p "
-                f"FROM {compiled.objects} t JOIN objects o USING (image_id, object_id) "
-                f"WHERE o.image_id IN ({marks}) ORDER BY t.p DESC"
-            ),
-            [*compiled.parameters, *image_ids],
-        ).fetchall()
-        found: dict[str, list[Any]] = {}
-        for image_id, name, x1, y1, x2, y2, p in rows:
-            record = {
-                "name": name,
-                "box": [round(v, 1) for v in (x1, y1, x2, y2)],
-                "weight": round(p, 4),
-            }
-            found.setdefault(image_id, []).append(record)
-        return {key: values[:5] for key, values in found.items()}
+    def _asked_of_all(self, asked: str, objects: str) -> Found:
+        """What a question about one thing comes to over all pictures: the commonest answer."""
+        if asked == "count":
+            return self._things(objects)
+        if asked in ("name", "type"):
+            counts, truth = commonest_name(self.connection, self.compiler, "object", objects)
+        else:
+            from gqa_reasoner.collection.compile import Compiled
 
-    def _by_words(self, question: str, limit: int, reason: str) -> Found:
-        images = rank_by_words(self.connection, question, self.ontology, limit)
-        note = f"{reason}; ranked by the words of the scenes instead"
-        answer = f"{len(images)} pictures" if images else "0"
-        return Found(answer, "vector", images, notes=[note])
+            counts, truth = commonest_attribute(
+                self.connection, self.compiler, Compiled(objects=objects, asked=asked), asked
+            )
+        return self._most(counts, truth)
+
+    def _most(self, counts: list[tuple[str, float]], truth: Truth | None) -> Found:
+        if truth is None or not counts:
+            return Found("none found", "program", [], notes=["no picture shows any of these"])
+        weighted = weigh(self.connection, self.compiler, truth)
+        found = self._show(counts[0][0], weighted, best_set(weighted.p))
+        found.counts = {name: round(value, 2) for name, value in counts[:10]}
+        return found
+
+    def _things(self, objects: str | None = None) -> Found:
+        """How many things there are in all pictures together."""
+        table = objects or self.phrases.objects(self.frame.phrase or "")
+        self.compiler.evidence.append(table)
+        row = self.connection.execute(
+            self.compiler.sql(f"SELECT coalesce(sum(p), 0) FROM {table}"), self.compiler.parameters
+        ).fetchone()
+        total = float(row[0]) if row else 0.0
+        weighted = weigh(self.connection, self.compiler, self.compiler.exists(table))
+        found = self._show(str(round(total)), weighted, best_set(weighted.p))
+        found.counts = {"expected": round(total, 2), "pictures": float(found.total)}
+        return found
+
+    def by_vectors(self, reason: str) -> Found:
+        """Ranked pictures without a count, and why."""
+        limit = 20 if self.limit is None else self.offset + self.limit
+        text = self.frame.phrase or self.frame.question.rstrip("?")
+        ranked, way = self._ranked(text, limit)
+        ranked = ranked[self.offset :]
+        images = self.c.shown(ranked, {})
+        notes = [f"{reason}; ranked by {way} instead", *self._undated()]
+        if not ranked:
+            answer = "0"
+            notes.append("no picture fits any word of the question")
+        elif self.frame.kind == "which":
+            answer = f"{len(images)} picture{'' if len(images) == 1 else 's'}"
+        else:
+            answer = "unknown"
+            notes.append("ranked pictures cannot be counted")
+        return Found(answer, "vector", images, notes=notes, total=len(images))
+
+    def _ranked(self, text: str, limit: int) -> tuple[Ranked, str]:
+        where, values = self.scope or ("TRUE", [])
+        if self.c.encoder is not None:
+            rows = self.connection.execute(
+                f"SELECT i.image FROM images i WHERE i.embedded AND {where} ORDER BY i.image",
+                values,
+            ).fetchnumpy()
+            numbers = np.asarray(rows["image"])
+            if len(numbers):
+                found = rank_by_encoder(
+                    self.c.folder, text, numbers, limit, self.c.encoder, self.c.reranker,
+                    self.c.file_of,
+                )  # fmt: skip
+                way = "the dual encoder" + (", reranked" if self.c.reranker is not None else "")
+                return found, way
+        found = rank_by_words(self.connection, text, self.c.ontology, limit, self.scope)
+        return found, "the words of the scenes"
+
+    def _undated(self) -> list[str]:
+        """How the restrictions were read, and how many pictures cannot fit for want of a date."""
+        notes = [item.text for item in self.restrictions]
+        for column in dict.fromkeys(item.needs for item in self.restrictions):
+            row = self.connection.execute(
+                f"SELECT count(*) FROM images WHERE {column} IS NULL"
+            ).fetchone()
+            if row and row[0]:
+                what = "date" if column == "taken" else "place"
+                notes.append(f"{row[0]} pictures carry no {what} and were left out")
+        return notes

@@ -6,28 +6,38 @@ import argparse
 import json
 from pathlib import Path
 
+_SHOWN = 20
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("collection", type=Path, help="an index, or the folder that was indexed")
-    parser.add_argument("question")
-    parser.add_argument("--limit", type=int, default=20, help="pictures to list (default: 20)")
-    parser.add_argument("--json", action="store_true")
+    add = parser.add_argument
+    add("collection", type=Path, help="an index, or the folder that was indexed")
+    add("question")
+    add("--limit", type=int,
+        help=f"pictures to list (default: {_SHOWN}; with --json all that fit)")  # fmt: skip
+    add("--encoder", type=Path, metavar="MODEL",
+        help="the dual encoder of the index, where it has moved")  # fmt: skip
+    add("--reranker", type=Path, metavar="MODEL",
+        help="a one- or two-stream model that reorders the best of a visual search")  # fmt: skip
+    add("--detector", help="for a question about one picture (default: that of the index)")
+    add("--json", action="store_true")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find and print."""
-    from gqa_reasoner.collection.questions import Collection
-    from gqa_reasoner.pipeline import Reasoner
+    from gqa_reasoner.collection.setup import open_for_questions
 
-    folder = arguments.collection
-    if (folder / ".gqa-reasoner").is_dir():
-        folder = folder / ".gqa-reasoner"
-    reasoner = Reasoner.from_pretrained()
-    collection = Collection(
-        folder, parser=reasoner.parser, ontology=reasoner.ontology, store=reasoner.store
+    collection = open_for_questions(
+        arguments.collection,
+        detector=arguments.detector,
+        encoder=arguments.encoder,
+        reranker=arguments.reranker,
     )
-    found = collection.find(arguments.question, limit=arguments.limit)
+    limit = arguments.limit
+    if limit is None and not arguments.json:
+        limit = _SHOWN
+    found = collection.find(arguments.question, limit=limit)
     if arguments.json:
         print(json.dumps(found.to_json(), ensure_ascii=False))
         return 0
@@ -35,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{found.answer}  (by {found.method}{'; ' + counted if counted else ''})")
     for image in found.images:
         seen = ", ".join(f"{item['name']} {item['weight']:.2f}" for item in image["boxes"][:3])
-        print(f"  {image['score']:.2f}  {image['image_id']}{'  ' + seen if seen else ''}")
+        gone = "  (file is gone)" if image["missing"] else ""
+        print(f"  {image['score']:.2f}  {image['image_id']}{'  ' + seen if seen else ''}{gone}")
     for note in found.notes:
         print(f"  note: {note}")
     return 0

@@ -11,16 +11,26 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("source", type=Path, metavar="DIR")
-    parser.add_argument("--output", type=Path, help="the index (default: DIR/.gqa-reasoner)")
-    parser.add_argument("--detector", default="default", help="as in `ask`")
-    parser.add_argument("--no-thumbnails", action="store_true")
+    add = parser.add_argument
+    add("source", type=Path, metavar="DIR")
+    add("--output", type=Path, help="the index (default: DIR/.gqa-reasoner)")
+    add("--detector", help="as in `ask` (default: the one of the index, else the shipped one)")
+    add("--encoder", type=Path, metavar="MODEL",
+        help="a dual encoder trained with `vlp`, for visual search")  # fmt: skip
+    add("--recipe", type=Path, metavar="MODEL", help="a captioner trained with `vlp`")
+    add("--captions", type=Path, metavar="FILE", help="captions: COCO form, JSON or JSON lines")
+    add("--calibration", type=float, nargs=2, metavar=("SLOPE", "OFFSET"),
+        help="from the detector's scores to probabilities, in logits")  # fmt: skip
+    add("--no-thumbnails", action="store_true")
+    add("--rehash", action="store_true", help="compare contents even where size and time agree")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Index; exit 1 when some pictures could not be read."""
     from detectors.factory import create_detector
     from gqa_reasoner.collection.indexing import index_folder
+    from gqa_reasoner.collection.setup import plan_index
+    from knowledge.store import TripleStore
 
     def progress(pictures: Sequence[Path]) -> Iterator[Path]:
         from tqdm import tqdm
@@ -29,20 +39,30 @@ def run(arguments: argparse.Namespace) -> int:
 
     began = time.perf_counter()
     target = arguments.output or arguments.source / ".gqa-reasoner"
+    plan = plan_index(
+        target,
+        detector=arguments.detector,
+        encoder=arguments.encoder,
+        captioner=arguments.recipe,
+        captions=arguments.captions,
+        calibration=arguments.calibration,
+    )
     report = index_folder(
         arguments.source,
         target,
-        lambda: create_detector(arguments.detector),
-        detector_name=arguments.detector,
+        lambda: create_detector(plan.detector),
+        plan=plan,
         thumbnails=not arguments.no_thumbnails,
         progress=progress,
+        store=TripleStore.default(),
+        rehash=arguments.rehash,
     )
     seconds = time.perf_counter() - began
     done = report.added + report.changed
     print(
-        f"{target}: {report.added} added, {report.changed} changed, {report.removed} removed, "
-        f"{report.unchanged} unchanged, {len(report.failures)} unreadable; "
-        f"{done / max(seconds, 1e-9):.1f} pictures/s",
+        f"{target}: {report.added} added, {report.changed} changed, {report.renamed} renamed, "
+        f"{report.removed} removed, {report.unchanged} unchanged, {report.completed} completed, "
+        f"{len(report.failures)} unreadable; {done / max(seconds, 1e-9):.1f} pictures/s",
         file=sys.stderr,
     )
     for failure in report.failures[:20]:

@@ -12,9 +12,11 @@ pytest.importorskip("duckdb")
 
 from detectors.errors import InputError
 from detectors.scene import Relation, Scene, SceneObject
-from gqa_reasoner.collection.database import Writer, insert_scenes, open_collection
+from gqa_reasoner.collection.database import Writer, open_collection
+from gqa_reasoner.collection.derived import derive_tables
 from gqa_reasoner.collection.indexing import index_folder
 from gqa_reasoner.collection.questions import Collection, read_frame
+from gqa_reasoner.collection.scenes import insert_scenes
 from gqa_reasoner.program.parser import ParseFailure, ParseResult, ScoredProgram
 from gqa_reasoner.program.steps import Program
 from knowledge.ontology import Ontology
@@ -72,7 +74,8 @@ PROGRAMS = {
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     folder = tmp_path_factory.mktemp("collection")
     writer = Writer(folder, {"detector": "test", "source": "nowhere"})
-    insert_scenes(writer.connection, SCENES, {})
+    insert_scenes(writer, SCENES)
+    derive_tables(writer.connection)
     writer.finish()
     ontology = Ontology.default()
     return Collection(
@@ -107,7 +110,7 @@ def test_counts_and_shares_are_of_likely_pictures(collection: Collection) -> Non
     found = collection.find("How many pictures show a dog?")
     assert found.answer == "2"
     assert found.counts == {"likely": 2.0, "expected": pytest.approx(2.1), "of": 5.0}
-    assert collection.find("What share of the pictures show a dog?").answer == "40.0%"
+    assert collection.find("What share of the pictures show a dog?").answer == "42.0%"
 
 
 def test_the_commonest_colour_is_weighed_over_the_collection(collection: Collection) -> None:
@@ -234,6 +237,6 @@ def test_indexes_of_another_detector_or_none_are_refused(pictures: Path, tmp_pat
 def test_an_index_of_another_version_is_refused(pictures: Path) -> None:
     update(pictures, CountingDetector())
     settings = pictures.parent / "index" / "settings.json"
-    settings.write_text(settings.read_text().replace('"version": 1', '"version": 99'))
-    with pytest.raises(InputError, match="version 99, this program reads 1"):
+    settings.write_text(settings.read_text().replace('"version": 2', '"version": 99'))
+    with pytest.raises(InputError, match="version 99, this program reads 2"):
         open_collection(pictures.parent / "index")
