@@ -39,10 +39,22 @@ class CellClasses:
     def of_tower(cls, spec: str) -> CellClasses | None:
         """The classifier of a tower such as "mobilenet:DIR", or None if it has none.
 
+        Under "reduced:DIR" the inner tower's classifier reads what the reduction keeps: the
+        least-squares way back through its components.
+
         Raises:
             InputError: the folder's weights cannot be read.
         """
         kind, _, place = spec.partition(":")
+        if kind == "reduced":
+            from gqa_reasoner.vlp.reduction import Reduction
+
+            reduction = Reduction.load(place)
+            inner = cls.of_tower(reduction.inner)
+            if inner is None:
+                return None
+            back = torch.linalg.pinv(reduction.components)  # (W, F)
+            return cls(inner.weight @ back.T, inner.bias + inner.weight @ reduction.mean)
         path = Path(place) / "model.safetensors"
         if kind != "mobilenet" or not path.is_file():
             return None

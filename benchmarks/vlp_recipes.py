@@ -1,0 +1,197 @@
+"""All ten recipes at equal budget on Flickr8k: pre-train, fine-tune, rank; or print the table.
+
+    python benchmarks/vlp_recipes.py run vilt --features CACHE --captions FILE --work DIR
+    python benchmarks/vlp_recipes.py table --work DIR
+
+The budget is processor time of one thread: `--pretrain-seconds` with the recipe's own losses, then
+`--finetune-seconds` for search (captions for xgpt). Steps follow from the measured time of a
+step, so that the learning rate ends at its end. Dual encoders rank the whole split; one- and
+two-stream models, which must read every pair, rank pools of 100 pictures with one caption each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from eval.retrieval import score_retrieval
+from gqa_reasoner.vlp.assemble import Sources, assemble
+from gqa_reasoner.vlp.checkpoint import load_model
+from gqa_reasoner.vlp.data.feature_cache import FeatureCache
+from gqa_reasoner.vlp.data.records import read_captions
+from gqa_reasoner.vlp.recipe import load_recipe
+from gqa_reasoner.vlp.training_config import TrainingConfig
+
+POOL = 100
+
+
+def train(arguments: Any, recipe: Any, sources: Sources, config: TrainingConfig, seconds: float):
+    """Measure a step, then train for `seconds` of processor time. Returns the steps."""
+    trial = assemble(sources, recipe, config)
+    trial.train_step()
+    started = time.process_time()
+    for _ in range(3):
+        trial.train_step()
+    step = (time.process_time() - started) / 3
+    steps = max(int(seconds / step), 10)
+    config = replace(config, steps=steps, warmup_steps=max(steps // 10, 1))
+    trainer = assemble(sources, recipe, config)
+    started = time.process_time()
+    trainer.run()
+    return {"steps": steps, "seconds": round(time.process_time() - started, 1)}
+
+
+@torch.inference_mode()
+def pool_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> np.ndarray:
+    """(texts, pictures) scores of one pool; the first caption of every picture."""
+    ids, mask = pieces.batch([r.captions[0] for r in records], model.config.sizes.text_length)
+    features = cache.rows([record.image for record in records])
+    if model.config.plan == "dual":
+        texts, images = model.encode_text(ids, mask), model.encode_images(features)
+        return (texts @ images.T).numpy()
+    text, vision = model.embed_text(ids), model.embed_images(features).tokens
+    rows = []
+    for place in range(len(records)):
+        with torch.autocast("cpu", torch.bfloat16):
+            count = len(records)
+            length = int(mask[place].sum())
+            one = text[place : place + 1, :length].expand(count, -1, -1)
+            rows.append(model.match_tokens(one, mask[place : place + 1, :length].expand(
+                count, -1), vision).float())  # fmt: skip
+    return torch.stack(rows).numpy()
+
+
+@torch.inference_mode()
+def full_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> Any:
+    """A dual encoder's figures over the whole split with all captions."""
+    images, texts, owner = [], [], []
+    for start in range(0, len(records), 100):
+        part = records[start : start + 100]
+        images.append(model.encode_images(cache.rows([record.image for record in part])))
+        lines = [text for record in part for text in record.captions]
+        owner += [start + n for n, record in enumerate(part) for _ in record.captions]
+        ids, mask = pieces.batch(lines, model.config.sizes.text_length)
+        texts.append(model.encode_text(ids, mask))
+    return score_retrieval((torch.cat(texts) @ torch.cat(images).T).numpy(), np.array(owner))
+
+
+def recalls(scores: Any) -> dict[str, float]:
+    """R@1/5/10 both ways, in percent."""
+    both = (("t2i", scores.text_to_image), ("i2t", scores.image_to_text))
+    return {f"{name}_r{k}": getattr(way, f"r{k}") for name, way in both for k in (1, 5, 10)}
+
+
+def evaluate(arguments: Any, folder: Path) -> dict[str, Any]:
+    """Rank the dev split."""
+    model, pieces = load_model(folder)
+    cache = FeatureCache.open(arguments.features)
+    records = read_captions(arguments.captions, split="dev")
+    result: dict[str, Any] = {}
+    if model.config.plan == "encoder_decoder":
+        return result
+    if model.config.plan == "dual":
+        result["full"] = recalls(full_scores(model, pieces, cache, records))
+    order = np.random.default_rng(1).permutation(len(records))
+    pools = []
+    for number in range(arguments.pools):
+        chosen = [records[i] for i in order[number * POOL : (number + 1) * POOL]]
+        scores = pool_scores(model, pieces, cache, chosen)
+        pools.append(recalls(score_retrieval(scores, np.arange(POOL))))
+    result["pool"] = {key: float(np.mean([pool[key] for pool in pools])) for key in pools[0]}
+    return result
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """One system."""
+    torch.set_num_threads(1)
+    recipe = load_recipe(arguments.recipe)
+    work = arguments.work / (arguments.name or recipe.name)
+    work.mkdir(parents=True, exist_ok=True)
+    result: dict[str, Any] = {"recipe": recipe.name, "name": arguments.name or recipe.name}
+    sources = Sources(
+        captions=arguments.captions, split="train", features=arguments.features,
+        pieces=arguments.pieces, output=work / "pretrain", scenes=arguments.scenes,
+        lexicons=arguments.lexicons,
+    )  # fmt: skip
+    sizes = {
+        "width": arguments.width,
+        "hidden": 2 * arguments.width,
+        "heads": arguments.width // 64,
+    }
+    config = TrainingConfig(
+        batch_size=arguments.batch_size, learning_rate=arguments.learning_rate, sizes=sizes,
+        log_every=50, checkpoint_every=100_000, flips=True,
+    )  # fmt: skip
+    start = None
+    if arguments.pretrain_seconds > 0:
+        result["pretrain"] = train(arguments, recipe, sources, config, arguments.pretrain_seconds)
+        start = work / "pretrain" / "model"
+    if recipe.plan == "dual" and start is not None:
+        folder = start  # its own loss is already that of the task
+    else:
+        task = "captioning" if recipe.plan == "encoder_decoder" else "retrieval"
+        config = replace(
+            config, objective=task, negatives=arguments.negatives,
+            batch_size=arguments.finetune_batch_size,
+        )  # fmt: skip
+        tuned = replace(sources, start=start, output=work / "finetune")
+        result["finetune"] = train(arguments, recipe, tuned, config, arguments.finetune_seconds)
+        folder = work / "finetune" / "model"
+    started = time.process_time()
+    result |= evaluate(arguments, folder)
+    result["evaluation_seconds"] = round(time.process_time() - started, 1)
+    result["width"] = arguments.width
+    (work / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """The results as markdown."""
+    print("| system | t→i R@1 | R@5 | R@10 | i→t R@1 | R@5 | R@10 | steps |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for path in sorted(arguments.work.glob("*/result.json")):
+        result = json.loads(path.read_text())
+        steps = " + ".join(str(result[k]["steps"]) for k in ("pretrain", "finetune") if k in result)
+        for kind in ("pool", "full"):
+            if kind in result:
+                cells = [f"{result[kind][f'{d}_r{k}']:.1f}" for d in ("t2i", "i2t")
+                         for k in (1, 5, 10)]  # fmt: skip
+                print(f"| {result['name']} ({kind}) | {' | '.join(cells)} | {steps} |")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    one = actions.add_parser("run")
+    one.add_argument("recipe")
+    one.add_argument("--name")
+    one.add_argument("--features", type=Path, required=True)
+    one.add_argument("--captions", type=Path, required=True)
+    one.add_argument("--work", type=Path, required=True)
+    one.add_argument("--pieces", type=Path)
+    one.add_argument("--scenes", type=Path)
+    one.add_argument("--lexicons", type=Path)
+    one.add_argument("--pretrain-seconds", type=float, default=150)
+    one.add_argument("--finetune-seconds", type=float, default=150)
+    one.add_argument("--width", type=int, default=192)
+    one.add_argument("--batch-size", type=int, default=64)
+    one.add_argument("--finetune-batch-size", type=int, default=32)
+    one.add_argument("--negatives", type=int, default=2)
+    one.add_argument("--learning-rate", type=float, default=1e-3)
+    one.add_argument("--pools", type=int, default=3)
+    other = actions.add_parser("table")
+    other.add_argument("--work", type=Path, required=True)
+    arguments = parser.parse_args()
+    run(arguments) if arguments.action == "run" else table(arguments)
+
+
+if __name__ == "__main__":
+    main()
