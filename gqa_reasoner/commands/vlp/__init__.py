@@ -10,6 +10,7 @@ from typing import Any
 ACTIONS = {
     "list": ("list_recipes", "the recipes of the family"),
     "features": ("features", "compute a frozen tower's features of pictures, resumable"),
+    "words": ("words", "plain captions and a list of whole words, for captioners"),
     "pretrain": ("pretrain", "train a recipe with its own losses"),
     "finetune": ("finetune", "train a model for search or for captions"),
     "retrieve": ("retrieve", "index pictures or captions and search them"),
