@@ -192,15 +192,14 @@ def write_cache(
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    (path / "index.json").unlink(missing_ok=True)
-    features = np.lib.format.open_memmap(
-        path / "features.npy", mode="w+", dtype=np.float16, shape=shape
-    )
+    whole = path / f"features.{os.getpid()}.part"
+    features = np.lib.format.open_memmap(whole, mode="w+", dtype=np.float16, shape=shape)
     names: list[str] = []
     for part, values in parts:
         features[len(names) : len(names) + len(part)] = values.numpy().astype(np.float16)
         names += part
     features.flush()
+    whole.replace(path / "features.npy")  # a cache that is open elsewhere keeps the old file
     np.save(path / "done.npy", np.ones(shape[0], dtype=np.uint8))
     index = {"fingerprint": fingerprint, "tower": tower, "grid": list(grid), "names": names}
     _write_json(path / "index.json", {**index, "failures": []})
