@@ -1,19 +1,18 @@
-"""`predict`: predictions for a questions file in the GQA form, from pictures or scene graphs."""
+"""`predict`: predictions for a questions file in the GQA form, streamed and resumable."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detectors.scene import Scene
     from gqa_reasoner.data.questions import Question
-    from gqa_reasoner.pipeline import Reasoner
 
 PART = 2000
 """Questions between two writes; the most that a kill can lose."""
@@ -24,10 +23,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gqa_reasoner.commands.ask import add_reasoner_arguments
 
     parser.add_argument("--questions", type=Path, required=True, help="GQA file or folder of files")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--images", type=Path, metavar="DIR", help="pictures, named by image id")
-    source.add_argument("--scene-graphs", type=Path, metavar="FILE", help="answer on annotations")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures, named by image id")
+    parser.add_argument("--scene-graphs", type=Path, metavar="FILE", help="answer on annotations")
+    parser.add_argument(
+        "--scenes",
+        type=Path,
+        metavar="DIR",
+        help="stored scenes (.npz): alone, answer on them; with --images, what is detected is "
+        "stored there and not detected again",
+    )
+    parser.add_argument(
+        "--features", type=Path, metavar="FILE", help="region features (.h5, .tsv, …), for lxmert"
+    )
     parser.add_argument("--output", type=Path, required=True, help="predictions to write")
+    parser.add_argument(
+        "--model",
+        default="reasoner",
+        metavar="SPEC",
+        help="reasoner, or lxmert:DIR: a checkpoint with its answer head, on --features",
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="the answers' names of lxmert:DIR"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes (default: 1)"
+    )
     parser.add_argument(
         "--skip-missing", action="store_true", help="leave out questions without picture or graph"
     )
@@ -36,21 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, resuming what an earlier run of the same command had written."""
-    from gqa_reasoner.commands.ask import create_reasoner
     from gqa_reasoner.data.questions import iterate_questions
 
-    reasoner = create_reasoner(arguments)
-    scenes = _Scenes(reasoner, arguments.images, arguments.scene_graphs)
     journal = arguments.output.with_name(arguments.output.name + ".part.jsonl")
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    done = _read_journal(journal, _plan(arguments))
-    missing = 0
-    with journal.open("a", encoding="utf-8") as stream:
+    with ExitStack() as stack:
+        known, predict = _predictor(arguments, stack)
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        done = _read_journal(journal, _plan(arguments))
+        missing = 0
+        stream = stack.enter_context(journal.open("a", encoding="utf-8"))
         for part in _parts(iterate_questions(arguments.questions), done):
-            known, absent = _split(part, scenes, arguments.skip_missing)
+            found, absent = _split(part, known, arguments.skip_missing)
             missing += absent
-            for line in _predict(reasoner, known, scenes):
-                stream.write(line + "\n")
+            for record in predict(found):
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
             stream.flush()
     count = _assemble(journal, arguments.output)
     journal.unlink()
@@ -62,49 +81,67 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-class _Scenes(Mapping[str, "Scene"]):
-    """Scenes by image id, detected when first asked for; the last ones are kept."""
+_Predict = Callable[[list["Question"]], Iterable[dict[str, Any]]]
 
-    def __init__(self, reasoner: Reasoner, images: Path | None, graphs: Path | None) -> None:
-        from detectors.errors import InputError
-        from detectors.extraction import PICTURE_SUFFIXES
-        from gqa_reasoner.data.scene_graphs import read_scene_graphs
 
-        self.reasoner = reasoner
-        self.kept: dict[str, Scene] = {}
-        self.files: dict[str, Path] = {}
-        self.graphs = read_scene_graphs(graphs) if graphs is not None else None
-        if images is not None:
-            if not images.is_dir():
-                raise InputError(f"{images}: no such folder of pictures")
-            for item in sorted(images.iterdir()):
-                if item.suffix.lower() in PICTURE_SUFFIXES:
-                    self.files[item.stem] = item
+def _predictor(arguments: argparse.Namespace, stack: ExitStack) -> tuple[Container[str], _Predict]:
+    """The images that can be answered about, and what answers."""
+    from detectors.errors import InputError
 
-    def __getitem__(self, image_id: str) -> Scene:
-        if self.graphs is not None:
-            return self.graphs[image_id]
-        if image_id not in self.kept:
-            path = self.files[image_id]
-            if len(self.kept) >= 512:
-                self.kept.pop(next(iter(self.kept)))
-            self.kept[image_id] = self.reasoner.detect(path, image_id=image_id)
-        return self.kept[image_id]
+    _check_sources(arguments)
+    if arguments.model.startswith("lxmert:"):
+        from detectors.features.opening import open_features
+        from gqa_reasoner.model.lxmert_answers import LxmertAnswers
 
-    def __contains__(self, image_id: object) -> bool:
-        return image_id in (self.files if self.graphs is None else self.graphs)
+        features = open_features(arguments.features)
+        stack.callback(features.close)
+        folder = Path(arguments.model.removeprefix("lxmert:"))
+        answers = LxmertAnswers(folder, features, arguments.labels)
+        return features, lambda questions: _batches(answers, questions)
+    if arguments.model != "reasoner":
+        raise InputError(f"--model: expected reasoner or lxmert:DIR, got {arguments.model!r}")
+    from gqa_reasoner.commands.ask import create_reasoner
+    from gqa_reasoner.model.predict_many import PredictionPool
+    from gqa_reasoner.scenes import SceneSource
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files if self.graphs is None else self.graphs)
+    reasoner = create_reasoner(arguments)
+    scenes = SceneSource(
+        reasoner, images=arguments.images, graphs=arguments.scene_graphs, stored=arguments.scenes
+    )
+    pool = stack.enter_context(PredictionPool(reasoner, scenes, arguments.workers))
+    return scenes, pool.predict
 
-    def __len__(self) -> int:
-        return len(self.files if self.graphs is None else self.graphs)
+
+def _check_sources(arguments: argparse.Namespace) -> None:
+    from detectors.errors import InputError
+
+    if arguments.workers < 1:
+        raise InputError(f"--workers: expected at least 1, got {arguments.workers}")
+    given = {
+        name: getattr(arguments, name.replace("-", "_")) is not None
+        for name in ("images", "scene-graphs", "scenes", "features")
+    }
+    if arguments.model.startswith("lxmert:"):
+        if not given["features"] or given["images"] or given["scene-graphs"] or given["scenes"]:
+            raise InputError("--model lxmert:DIR reads --features FILE, and nothing else")
+    elif given["features"]:
+        raise InputError("--features is for --model lxmert:DIR; the reasoner reads scenes")
+    elif given["scene-graphs"] == (given["images"] or given["scenes"]):
+        raise InputError("expected --images DIR, --scenes DIR, both of these, or --scene-graphs")
+
+
+def _batches(answers: Any, questions: list[Question]) -> Iterator[dict[str, str]]:
+    for start in range(0, len(questions), 64):
+        part = questions[start : start + 64]
+        for question, answer in zip(part, answers.answer(part), strict=True):
+            yield {"questionId": question.id, "prediction": answer}
 
 
 def _plan(arguments: argparse.Namespace) -> dict[str, str]:
     """The options that decide the predictions, as the journal's first line records them."""
-    names = ("questions", "images", "scene_graphs", "detector", "expansion", "weights", "triples",
-             "ontology", "coclick", "seed")  # fmt: skip
+    names = ("questions", "images", "scene_graphs", "scenes", "features", "model", "labels",
+             "detector", "expansion", "weights", "triples", "ontology", "coclick",
+             "seed")  # fmt: skip
     return {name: str(getattr(arguments, name)) for name in names}
 
 
@@ -140,25 +177,20 @@ def _parts(questions: Iterable[Question], done: set[str]) -> Iterator[list[Quest
         yield part
 
 
-def _split(part: list[Question], scenes: _Scenes, skip_missing: bool) -> tuple[list[Question], int]:
+def _split(
+    part: list[Question], images: Container[str], skip_missing: bool
+) -> tuple[list[Question], int]:
     from detectors.errors import InputError
 
-    known = [question for question in part if question.image_id in scenes]
+    known = [question for question in part if question.image_id in images]
     if len(known) != len(part) and not skip_missing:
-        first = next(question for question in part if question.image_id not in scenes)
+        first = next(question for question in part if question.image_id not in images)
         raise InputError(
             f"question {first.id}: no picture or scene graph for image {first.image_id!r} "
             "(--skip-missing leaves such questions out)"
         )
     known.sort(key=lambda question: question.image_id)  # each picture is detected once
     return known, len(part) - len(known)
-
-
-def _predict(reasoner: Reasoner, questions: list[Question], scenes: _Scenes) -> Iterator[str]:
-    from gqa_reasoner.model.inference import predict_questions
-
-    for record in predict_questions(reasoner, questions, scenes):
-        yield json.dumps(record, ensure_ascii=False)
 
 
 def _assemble(journal: Path, output: Path) -> int:

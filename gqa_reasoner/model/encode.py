@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.scene import Scene
-from gqa_reasoner.model.expanded_graph import Edges, ExpandedGraph, split_words
+from gqa_reasoner.model.expanded_graph import EDGE_TYPES, Edges, ExpandedGraph, split_words
 from gqa_reasoner.model.vocabulary import UNKNOWN, ReasonerVocabulary
 
 __all__ = [
@@ -299,27 +299,33 @@ def _question_edges(
     graph: ExpandedGraph, starts: Mapping[str, int], sizes: Mapping[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All edges but the object relations, in both directions."""
-    from gqa_reasoner.model.expanded_graph import EDGE_TYPES
-
-    parts, weights = [np.zeros((3, 0), dtype=np.int32)], [np.zeros(0, dtype=np.float32)]
+    sources, targets, kinds, weights = [], [], [], []
     for number, name in enumerate(EDGE_KINDS):
         edges = graph.edges.get(name)
         if edges is None or not len(edges):
             continue
-        ends, inside = [], np.ones(len(edges), dtype=bool)
-        for node, index in zip(
-            (EDGE_TYPES[name].source, EDGE_TYPES[name].target), edges.index, strict=True
-        ):
+        ends = []
+        inside: np.ndarray | None = None
+        for node, index in zip(EDGE_TYPES[name][::2], edges.index, strict=True):
             if node == "object":
                 ends.append(index + VISION)
-            else:
-                ends.append(index + starts[node])
-                inside &= index < sizes[node]
-        source, target = (end[inside].astype(np.int32) for end in ends)
-        kind = np.full(len(source), 2 * number, dtype=np.int32)
-        parts += [np.stack([source, target, kind]), np.stack([target, source, kind + 1])]
-        weights += [edges.weight[inside]] * 2
-    return np.concatenate(parts, axis=1), np.concatenate(weights).astype(np.float16)
+                continue
+            ends.append(index + starts[node])
+            if index.max() >= sizes[node]:
+                kept = index < sizes[node]
+                inside = kept if inside is None else inside & kept
+        weight = edges.weight
+        if inside is not None:
+            ends, weight = [end[inside] for end in ends], weight[inside]
+        sources += ends
+        targets += ends[::-1]
+        kinds += [(2 * number, len(weight)), (2 * number + 1, len(weight))]
+        weights += [weight, weight]
+    if not kinds:
+        return np.zeros((3, 0), dtype=np.int32), np.zeros(0, dtype=np.float16)
+    kind = np.repeat([k for k, _ in kinds], [n for _, n in kinds])
+    table = (np.concatenate(sources), np.concatenate(targets), kind)
+    return np.asarray(table, dtype=np.int32), np.concatenate(weights).astype(np.float16)
 
 
 def _pointed(graph: ExpandedGraph) -> np.ndarray:

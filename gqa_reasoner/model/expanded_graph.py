@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -160,10 +161,8 @@ class Edges:
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, float]], labels: Sequence[str] = ()) -> Edges:
         """From (source, target, weight) rows."""
-        table = list(rows)
-        index = np.asarray([row[:2] for row in table], dtype=np.int64).reshape(-1, 2).T
-        weight = np.asarray([row[2] for row in table], dtype=np.float32)
-        return cls(index, weight, tuple(labels))
+        table = np.asarray(list(rows), dtype=np.float64).reshape(-1, 3).T
+        return cls(table[:2].astype(np.int64), table[2].astype(np.float32), tuple(labels))
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -235,6 +234,13 @@ def split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+@lru_cache(maxsize=1 << 15)
+def stems_of(text: str) -> frozenset[str]:
+    """The stems of a text's words; texts repeat over questions and pictures."""
+    return frozenset(stem(word) for word in split_words(text))
+
+
+@lru_cache(maxsize=1 << 15)
 def stem(word: str) -> str:
     """A crude singular, so that 'dogs' in a question meets the object 'dog'."""
     if len(word) > 4 and word.endswith("ies"):
@@ -298,7 +304,7 @@ def _guidance(execution: ExecutionLike, steps: int, objects: int) -> np.ndarray:
 def _edges(graph: ExpandedGraph, on: Sources, max_relations: int) -> dict[str, Edges]:
     scene, steps = graph.scene, graph.program.steps if graph.program else ()
     stems = [stem(word) for word in graph.tokens]
-    names = [{stem(word) for word in split_words(item.name)} for item in scene.objects]
+    names = [stems_of(item.name) for item in scene.objects]
     edges: dict[str, Edges] = {}
     if on.relations and max_relations:
         edges["relation"] = relation_edges(scene, max_relations)
@@ -311,7 +317,7 @@ def _edges(graph: ExpandedGraph, on: Sources, max_relations: int) -> dict[str, E
     edges["mentions"] = Edges.of(
         (row, position, 1.0)
         for row, step in enumerate(steps)
-        for words in [{stem(w) for w in split_words(step.argument)} - _STOP]
+        for words in [stems_of(step.argument) - _STOP]
         for position, word in enumerate(stems)
         if word in words
     )
@@ -332,7 +338,7 @@ def _edges(graph: ExpandedGraph, on: Sources, max_relations: int) -> dict[str, E
     edges["query_mentions"] = Edges.of(
         (row, other, float(query.relevance))
         for row, query in enumerate(graph.queries)
-        for words in [{stem(w) for w in split_words(query.text)}]
+        for words in [stems_of(query.text)]
         for other, name in enumerate(names)
         if name <= words
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PackedLinear", "can_freeze"]
+__all__ = ["PackedLinear", "can_freeze", "native_bfloat16"]
 
 
 def can_freeze() -> bool:
@@ -18,6 +18,11 @@ def can_freeze() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(
         torch.ops.mkldnn, "_reorder_linear_weight"
     )
+
+
+def native_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX)."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 class PackedLinear(nn.Module):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Preparer", "Tools"]
 
+KEPT_PARSES = 50_000
 LONGEST_QUESTION = 60
 """Words of a question that the reasoner reads."""
 
@@ -46,6 +47,7 @@ class Tools:
     _executors: dict[str, Any] = field(default_factory=dict, repr=False)
     _evidence: dict[int, Any] = field(default_factory=dict, repr=False)
     _expander: Any = field(default=None, repr=False)
+    _parses: dict[str, ParseResult] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, reasoner: Reasoner, expansion: str | None = None) -> Tools:
@@ -73,6 +75,16 @@ class Tools:
             expansion=expansion,
             seed=seed,
         )
+
+    def parse(self, questions: Sequence[str]) -> list[ParseResult]:
+        """Parse each, remembering the last ones."""
+        new = [text for text in dict.fromkeys(questions) if text not in self._parses]
+        if len(self._parses) + len(new) > KEPT_PARSES:
+            self._parses.clear()
+            new = list(dict.fromkeys(questions))
+        if new:
+            self._parses.update(zip(new, self.parser.parse_batch(new), strict=True))
+        return [self._parses[text] for text in questions]
 
     def expand(self, scene: Scene, question: str, question_id: str | None = None) -> Context | None:
         """The context of one question, None when expansion is off."""
@@ -138,7 +150,7 @@ class Preparer:
         """
         given = list(programs) if programs is not None else [None] * len(questions)
         wanted = [q.question for q, p in zip(questions, given, strict=True) if p is None]
-        parses = iter(self.tools.parser.parse_batch(wanted) if wanted else [])
+        parses = iter(self.tools.parse(wanted))
         return [
             self._prepare(question, program, None if program is not None else next(parses))
             for question, program in zip(questions, given, strict=True)

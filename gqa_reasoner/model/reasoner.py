@@ -23,6 +23,7 @@ from gqa_reasoner.model.batch import Batch, TokenBags
 from gqa_reasoner.model.config import TrunkConfig
 from gqa_reasoner.model.encode import GEOMETRY, KINDS, POSITIONS, edge_kind_count
 from gqa_reasoner.model.expanded_graph import split_words
+from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.mixture import Mixture
 from gqa_reasoner.model.plan import Plan
 from gqa_reasoner.model.trunk import Trunk
@@ -136,6 +137,7 @@ class ReasonerModel(nn.Module):
             torch.full((max(len(vocabulary.types), 1), len(vocabulary.answers)), 2.0)
         )
         self.mixture = Mixture()
+        self.trunk_type: torch.dtype | None = None
         for embedding in (self.words, self.place, self.answer_own):
             nn.init.normal_(embedding.weight, std=0.3 if embedding is self.words else 0.05)
         self._register_answers()
@@ -160,9 +162,10 @@ class ReasonerModel(nn.Module):
             item = taken[..., None]
             text = torch.where(item > 0, item * text + (1 - item) * self.nothing, text)
         last = self.config.layers - 1
+        kind = self.trunk_type or text.dtype
         output = self.trunk(
-            text,
-            vision,
+            text.to(kind),
+            vision.to(kind),
             text_mask=batch.text_mask,
             vision_mask=batch.vision_mask,
             edges=batch.edges,
@@ -170,8 +173,9 @@ class ReasonerModel(nn.Module):
             keep_attention=(last,) if keep_attention else (),
         )
         rows = torch.arange(len(batch))
-        answer, step = output.text[:, 0], output.text[rows, batch.last_step]
-        pointed = (batch.pointed[:, None] @ output.vision).squeeze(1)
+        states, objects = output.text.to(text.dtype), output.vision.to(text.dtype)
+        answer, step = states[:, 0], states[rows, batch.last_step]
+        pointed = (batch.pointed[:, None] @ objects).squeeze(1)
         hidden = self.head(torch.cat([answer, step, pointed], dim=-1))
         spelled = functional.embedding_bag(
             self.answer_words,
@@ -243,6 +247,21 @@ class ReasonerModel(nn.Module):
 
         prepared = prepare(self.vocabulary, scene, question, parse, execution, context)
         return answer_prepared(self, [prepared])[0]
+
+    def for_prediction(self, *, bfloat16: bool | None = None) -> ReasonerModel:
+        """Make ready for many questions: no gradients and no `state_dict` afterwards.
+
+        Args:
+            bfloat16: whether the trunk computes in bfloat16; None: where the processor multiplies
+                it natively. Embeddings, head and mixture stay in float32.
+        """
+        if bfloat16 is None:
+            bfloat16 = native_bfloat16()
+        if bfloat16 and self.trunk_type is None:
+            self.trunk_type = torch.bfloat16
+            self.trunk.to(torch.bfloat16)
+        self.trunk.freeze()
+        return self.eval()
 
     def save_pretrained(self, folder: Path, card: str | None = None) -> None:
         """Write `model.safetensors` (half precision), `config.json` and the model card."""

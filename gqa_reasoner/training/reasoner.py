@@ -12,9 +12,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        required=True,
         metavar="DIR",
         help="images/, sceneGraphs.json and questions.json to train on",
+    )
+    parser.add_argument(
+        "--scene-graphs",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="instead of --data: scene graphs to train on, no pictures needed",
+    )
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="instead of --data: questions, real or generated; those of other pictures are skipped",
     )
     parser.add_argument(
         "--detector-weights",
@@ -91,12 +106,19 @@ def run(arguments: argparse.Namespace) -> int:
     weights = arguments.detector_weights
     if weights is not None and str(weights) == "oracle":
         weights = None
+    from detectors.errors import InputError
+
+    files = bool(arguments.scene_graphs), bool(arguments.questions)
+    if (arguments.data is None) != all(files) or (arguments.data is not None and any(files)):
+        raise InputError("expected either --data DIR, or both --scene-graphs and --questions")
+    if arguments.data is None and weights is not None:
+        raise InputError("--detector-weights needs --data with images/; graphs are scenes already")
     config = read_config(arguments.config)
     if arguments.minutes is not None:
         config = replace(config, minutes=arguments.minutes)
     return train_reasoner(
         config,
-        data=arguments.data,
+        data=arguments.data or arguments.scene_graphs[0].parent,
         detector_weights=weights,
         output=arguments.output,
         seed=arguments.seed,
@@ -109,4 +131,6 @@ def run(arguments: argparse.Namespace) -> int:
         cache=arguments.cache,
         scenes=arguments.scenes,
         model_name=arguments.model,
+        graph_files=arguments.scene_graphs,
+        question_files=arguments.questions,
     )

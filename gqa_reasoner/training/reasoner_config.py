@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from detectors.config import from_mapping
 from detectors.errors import InputError
+from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.reasoner import ReasonerConfig
 
 __all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
@@ -118,5 +117,5 @@ def learning_rate(config: ReasonerTrainingConfig, step: int, spent: float | None
 def uses_bfloat16(config: ReasonerTrainingConfig) -> bool:
     """Whether this run multiplies in bfloat16."""
     if config.precision == "auto":
-        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+        return native_bfloat16()
     return config.precision == "bfloat16"

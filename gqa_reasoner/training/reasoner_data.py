@@ -65,7 +65,8 @@ class DataSource:
     """Image ids per shard."""
     scenes: Path | None = None
     """Folder of detected scenes that several caches share; None keeps them in the cache."""
-    gold_only: bool = False
+    files: tuple[str, ...] = ()
+    """Scene-graph and question files that were named instead of the folder's own."""
     graphs: dict[str, Scene] = field(default_factory=dict, repr=False)
     questions: dict[str, list[Question]] = field(default_factory=dict, repr=False)
 
@@ -79,23 +80,33 @@ def read_source(
     *,
     image_limit: int | None = None,
     scenes: Path | None = None,
+    graph_files: Sequence[Path] = (),
+    question_files: Sequence[Path] = (),
 ) -> DataSource:
     """Read scene graphs and questions.
+
+    Args:
+        graph_files, question_files: read instead of the folder's sceneGraphs.json and
+            questions.json; questions about other pictures than the graphs' are left out.
 
     Raises:
         InputError: a file is missing or unreadable, or no question belongs to a picture.
     """
-    graphs = read_scene_graphs(folder / "sceneGraphs.json")
+    graphs: dict[str, Scene] = {}
+    for path in graph_files or [folder / "sceneGraphs.json"]:
+        graphs.update(read_scene_graphs(path))
     questions: dict[str, list[Question]] = defaultdict(list)
-    for question in iterate_questions(folder / "questions.json"):
+    asked = list(question_files) or [folder / "questions.json"]
+    for question in (question for path in asked for question in iterate_questions(path)):
         questions[question.image_id].append(question)
     ids = [image_id for image_id in graphs if image_id in questions][:image_limit]
     if not ids:
-        raise InputError(f"{folder}: questions.json: no question is about a picture of the graphs")
+        raise InputError(f"{asked[0]}: no question is about a picture of the graphs")
     size = config.pictures_per_shard
     groups = tuple(tuple(ids[start : start + size]) for start in range(0, len(ids), size))
     return DataSource(
-        folder, detector_weights, cache, config, seed, groups, scenes, False, graphs,
+        folder, detector_weights, cache, config, seed, groups, scenes,
+        tuple(str(path.resolve()) for path in (*graph_files, *question_files)), graphs,
         dict(questions),
     )  # fmt: skip
 
@@ -197,7 +208,7 @@ def fingerprint(source: DataSource, vocabulary: ReasonerVocabulary) -> dict[str,
         detector = hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
     config = source.config
     return {
-        "data": str(source.folder.resolve()),
+        "data": " ".join(source.files) or str(source.folder.resolve()),
         "pictures": sum(len(group) for group in source.groups),
         "detector": detector,
         "vocabulary": digest,

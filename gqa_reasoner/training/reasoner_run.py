@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,10 +46,13 @@ def train_reasoner(
     cache: Path | None = None,
     scenes: Path | None = None,
     model_name: str = "reasoner",
+    graph_files: Sequence[Path] = (),
+    question_files: Sequence[Path] = (),
 ) -> int:
     """Train and export; see the options of `train --stage reasoner`.
 
     Args:
+        graph_files, question_files: instead of `data`'s; see `read_source`.
         model_name: `reasoner`, or one of `peers.base.PEERS`, which get the same data.
 
     Raises:
@@ -65,6 +69,8 @@ def train_reasoner(
         data_seed,
         image_limit=image_limit,
         scenes=scenes,
+        graph_files=graph_files,
+        question_files=question_files,
     )
     detector = read_detector_config(detector_weights) if detector_weights else None
     vocabulary = _vocabulary(source, detector)
@@ -175,11 +181,15 @@ def _card(
         " stored in half precision",
         f"- answers: {len(loop.model.vocabulary.answers)}; words: "
         f"{len(loop.model.vocabulary.words)}",
-        f"- trained by `gqa-reasoner train --stage reasoner` on TinyGQA, a synthetic world made"
-        f" by this project ({data.name}), seed {seed}, {loop.step} steps of {config.batch_size}"
-        f" questions; {len(loop.training):,} training questions",
+        f"- trained by `gqa-reasoner train --stage reasoner` on {_world(data)}, seed {seed},"
+        f" {loop.step} steps of {config.batch_size} questions;"
+        f" {len(loop.training):,} training questions",
         f"- scenes: {scenes}; on other detectors' scenes the executed program decides",
-        "- not trained on GQA or on photographs; its figures say nothing about them",
+        *(
+            []
+            if not (data / "tinygqa.json").is_file()
+            else ["- not trained on GQA or on photographs; its figures say nothing about them"]
+        ),
         "",
     ]
     if figures:
@@ -192,3 +202,10 @@ def _card(
             "mixture, these figures are of the other half.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _world(data: Path) -> str:
+    """What the training pictures are, for the card."""
+    if (data / "tinygqa.json").is_file():
+        return f"TinyGQA, a synthetic world made by this project ({data.name})"
+    return f"the scene graphs and questions of {data.name}"

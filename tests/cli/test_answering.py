@@ -200,6 +200,7 @@ def test_predict_writes_every_question_once_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gqa_reasoner.commands import predict
+    from gqa_reasoner.model.predict_many import PredictionPool
 
     questions, target = _questions(tmp_path, 7), tmp_path / "out.json"
     words = ["predict", "--questions", str(questions), "--images", str(FIRST.parent)]
@@ -209,7 +210,7 @@ def test_predict_writes_every_question_once_and_resumes(
 
     cut = tmp_path / "cut.json"
     monkeypatch.setattr(predict, "PART", 2)
-    real = predict._predict
+    real = PredictionPool.predict
     calls = []
 
     def killed(*arguments):
@@ -218,10 +219,10 @@ def test_predict_writes_every_question_once_and_resumes(
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(predict, "_predict", killed)
+    monkeypatch.setattr(PredictionPool, "predict", killed)
     assert main([*words, "--output", str(cut)]) == 130
     assert not cut.exists()
-    monkeypatch.setattr(predict, "_predict", real)
+    monkeypatch.setattr(PredictionPool, "predict", real)
     assert main([*words, "--output", str(cut)]) == 0
     assert {item["questionId"]: item["prediction"] for item in json.loads(cut.read_text())} == whole
 
