@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, metavar="DIR", help="default: the shipped weights")
     add("--triples", type=Path, metavar="STORE", help="a store built by `knowledge`")
     add("--ontology", type=Path, metavar="FILE", help="built by `ontology build`")
+    add("--encoder", type=Path, metavar="MODEL", help="the index's encoder, where it has moved")
+    add("--reranker", type=Path, metavar="MODEL", help="looks again at the best of visual search")
     add("--seed", type=int, default=0, help="of the random and shuffled controls")
     add("--queue", type=int, default=96, help="questions that may wait (default: 96)")
     add("--time-limit", type=float, default=30.0, metavar="SECONDS", help="of a request")
@@ -82,11 +84,10 @@ def _create_service(arguments: argparse.Namespace) -> Service:
     from gqa_reasoner.pipeline import Reasoner
     from gqa_reasoner.web.clicks import open_click_log
     from gqa_reasoner.web.limits import Limits
-    from gqa_reasoner.web.service import ServiceOptions, open_service
+    from gqa_reasoner.web.opening import index_folder_of, open_service
+    from gqa_reasoner.web.service import ServiceOptions
 
-    folder = arguments.collection
-    if (folder / ".gqa-reasoner").is_dir():
-        folder = folder / ".gqa-reasoner"
+    folder = index_folder_of(arguments.collection)
     detector = arguments.detector or read_settings(folder).get("detector") or "default"
     log = open_click_log(arguments.coclick_log) if arguments.coclick_log is not None else None
     limits = Limits(
@@ -106,4 +107,6 @@ def _create_service(arguments: argparse.Namespace) -> Service:
         click_log=log,
         limits=limits,
     )
-    return open_service(folder, reasoner, options)
+    return open_service(
+        folder, reasoner, options, encoder=arguments.encoder, reranker=arguments.reranker
+    )

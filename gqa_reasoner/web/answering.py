@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from gqa_reasoner.web.errors import RequestError
 if TYPE_CHECKING:
     import PIL.Image
 
+    from gqa_reasoner.collection.models import Captioner
     from gqa_reasoner.pipeline import Reasoner
     from gqa_reasoner.web.clicks import ClickLoop
     from gqa_reasoner.web.library import Library, Picture
@@ -50,17 +52,32 @@ class Answering:
         reasoner: parts of the answer path.
         library: the pictures.
         clicks: tells when the click log has grown.
+        captioner: describes uploaded pictures.
         kept: scenes of pictures kept in memory.
+        lock: held while the reasoner works.
     """
 
-    def __init__(self, reasoner: Reasoner, library: Library, clicks: ClickLoop, kept: int) -> None:
+    def __init__(
+        self,
+        reasoner: Reasoner,
+        library: Library,
+        clicks: ClickLoop,
+        captioner: Captioner | None,
+        kept: int,
+        lock: threading.Lock,
+    ) -> None:
         self.reasoner, self.library, self.clicks, self.kept = reasoner, library, clicks, kept
+        self._captioner, self._lock = captioner, lock
         self._scenes: OrderedDict[Any, Scene] = OrderedDict()
 
     def __call__(
         self, jobs: Sequence[Asked | Detected]
     ) -> list[dict[str, Any] | Scene | Exception]:
         """One result per job: the record of `ask --json`, a scene, or the job's error."""
+        with self._lock:
+            return self._work(jobs)
+
+    def _work(self, jobs: Sequence[Asked | Detected]) -> list[dict[str, Any] | Scene | Exception]:
         log = self.clicks.news()
         if log is not None:
             self.reasoner.use_coclick(log)
@@ -70,7 +87,7 @@ class Answering:
         for place, job in enumerate(jobs):
             try:
                 if isinstance(job, Detected):
-                    results[place] = self.reasoner.detector.detect([job.image], ["upload"])[0]
+                    results[place] = self._uploaded(job.image)
                     continue
                 scene, notes = self._scene(job, known)
                 asked.append((place, job, scene, notes))
@@ -84,6 +101,12 @@ class Answering:
         for (place, job, _, notes), answer in zip(asked, answers, strict=True):
             results[place] = _record(job, answer, notes)
         return results
+
+    def _uploaded(self, image: PIL.Image.Image) -> Scene:
+        scene = self.reasoner.detector.detect([image], ["upload"])[0]
+        if self._captioner is not None:
+            scene.scene_attributes["caption"] = self._captioner.caption([image])[0]
+        return scene
 
     def _scene(
         self, job: Asked, known: dict[str, tuple[Scene, list[str]]]

@@ -131,7 +131,7 @@ class Batcher(Generic[Job, Result]):
                     left = end - time.monotonic()
                     if left <= 0 or not self._changed.wait(left):
                         break
-                batch = []
+                batch: list[tuple[Job, Future[Result]]] = []
                 while self._waiting and len(batch) < self.most:
                     job, future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():

@@ -1,11 +1,7 @@
-"""The pictures of an index, followed while another process writes it.
-
-Reading is cheap and guarded by one lock; the tables are reopened when `CURRENT` names other ones.
-"""
+"""The pictures of an index, followed while another process writes it, in words for visitors."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,15 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from detectors.errors import InputError
 from detectors.extraction import PICTURE_SUFFIXES
 from detectors.scene import Scene
-from gqa_reasoner.collection.database import open_collection, read_settings
 from gqa_reasoner.collection.pictures import thumbnail_path
-from gqa_reasoner.collection.scenes import load_scene
 from gqa_reasoner.web.errors import RequestError
 
 if TYPE_CHECKING:
-    import duckdb
+    from gqa_reasoner.collection.questions import Collection
 
-__all__ = ["Library", "Picture"]
+__all__ = ["Library", "Picture", "unreadable"]
 
 _COLUMNS = "image_id, digest, width, height, taken, latitude, longitude, caption"
 
@@ -50,21 +44,21 @@ class Picture:
 
 
 class Library:
-    """Reads an index.
+    """Reads an index that is open as a `Collection`; used by many threads."""
 
-    Args:
-        folder: the folder that `gqa-reasoner index` wrote.
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.folder = collection.folder
 
-    Raises:
-        InputError: no index, of another version, never finished, or locked.
-    """
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the index was made."""
+        return self.collection.settings
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.settings = read_settings(folder)
-        self.source = Path(str(self.settings.get("source") or self.folder.parent))
-        self._lock = threading.Lock()
-        self._current, self._connection = self._open()
+    @property
+    def source(self) -> Path:
+        """The folder of pictures that was indexed."""
+        return self.collection.source
 
     @property
     def name(self) -> str:
@@ -72,14 +66,13 @@ class Library:
         return self.source.name or str(self.source)
 
     def version(self) -> str:
-        """The tables that are current; changes whenever an index run finishes.
+        """The snapshot that is current; changes whenever an index run finishes.
 
         Raises:
             RequestError: 503, the index went away or cannot be opened any more.
         """
-        with self._lock:
-            self._follow()
-            return self._current
+        self.follow()
+        return self.collection.snapshot.name
 
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM images")[0][0])
@@ -139,6 +132,11 @@ class Library:
         place = thumbnail_path(self.folder, picture.digest)
         return place if place.is_file() else None
 
+    def similar(self, image_id: str, limit: int) -> list[dict[str, Any]]:
+        """Pictures like another one, best first, as records of `find --json`."""
+        self.picture(image_id)
+        return self._read(lambda collection: collection.similar(image_id, limit))
+
     def scene(self, image_id: str) -> Scene:
         """What the tables say of one picture, without the detector's probabilities.
 
@@ -146,7 +144,7 @@ class Library:
             RequestError: 404, no such picture.
         """
         self.picture(image_id)
-        scene = self._read(lambda connection: load_scene(connection, image_id))
+        scene = self._read(lambda collection: collection.scene(image_id))
         return replace(scene, detector="index")
 
     def commonest(self, limit: int = 40) -> list[tuple[str, int]]:
@@ -159,50 +157,37 @@ class Library:
 
     def close(self) -> None:
         """Let go of the tables."""
-        with self._lock:
-            self._connection.close()
+        self.collection.close()
 
-    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
-        return self._read(lambda connection: connection.execute(sql, list(values)).fetchall())
+    def follow(self) -> None:
+        """Take the newest snapshot; complain when the index went away.
 
-    def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        with self._lock:
-            self._follow()
-            try:
-                return work(self._connection)
-            except InputError as error:
-                raise RequestError(503, str(error), 5) from None
-            except Exception as error:  # duckdb's errors share no base with ours
-                line = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise RequestError(503, f"the index cannot be read ({line[:160]})", 5) from None
-
-    def _follow(self) -> None:
-        """Reopen when an index run finished; complain when the index went away."""
+        Raises:
+            RequestError: 503.
+        """
+        if not (self.folder / "CURRENT").is_file():
+            raise RequestError(503, f"the index {self.folder} is gone; index the pictures again")
         try:
-            current = (self.folder / "CURRENT").read_text(encoding="utf-8").strip()
-        except OSError:
-            raise RequestError(
-                503, f"the index {self.folder} is gone; index the pictures again", 30
-            ) from None
-        if current == self._current:
-            return
-        try:
-            found = self._open()
+            self.collection.refresh()
         except InputError as error:
             raise RequestError(503, str(error), 10) from None
-        self._connection.close()
-        self._current, self._connection = found
 
-    def _open(self) -> tuple[str, duckdb.DuckDBPyConnection]:
-        """The current tables; tried again when a writer swaps them meanwhile."""
-        for attempt in range(3):
-            try:
-                current = (self.folder / "CURRENT").read_text(encoding="utf-8").strip()
-            except OSError:
-                current = ""
-            try:
-                return current, open_collection(self.folder)
-            except InputError:
-                if attempt == 2:
-                    raise
-        raise InputError(f"{self.folder}: cannot be opened")
+    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        return self._read(
+            lambda collection: collection.cursor().execute(sql, list(values)).fetchall()
+        )
+
+    def _read(self, work: Callable[[Collection], Result]) -> Result:
+        self.follow()
+        try:
+            return work(self.collection)
+        except InputError as error:
+            raise RequestError(503, str(error), 5) from None
+        except Exception as error:  # duckdb's errors share no base with ours
+            raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> RequestError:
+    """A refusal for an index whose tables cannot be read."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RequestError(503, f"the index cannot be read ({line[:160]})", 5)

@@ -19,6 +19,7 @@ from gqa_reasoner.web.schemas import (
     OpenedRequest,
     PictureList,
     PictureRecord,
+    SimilarRecord,
     UploadRecord,
 )
 from gqa_reasoner.web.service import Service
@@ -53,7 +54,7 @@ def _add_questions(router: APIRouter, service: Service) -> None:
     @router.get("/find", response_model=FoundRecord, tags=["questions"])
     async def find(
         question: Annotated[str, Query(description="Which, how many, share, commonest …")],
-        limit: Annotated[int, Query(ge=1, le=most)] = 20,
+        limit: Annotated[int, Query(ge=1, le=most, description="Pictures to list.")] = 20,
     ) -> Response:
         """Answer a question over the whole collection, as `gqa-reasoner find --json`."""
         return JSONResponse(await service.find(question, limit))
@@ -83,7 +84,9 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
 
     @router.get("/pictures", response_model=PictureList, tags=["pictures"])
     async def pictures(
-        id: Annotated[list[str] | None, Query(max_length=most)] = None,
+        id: Annotated[
+            list[str] | None, Query(max_length=most, description="Only these, in this order.")
+        ] = None,
         offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
         limit: Annotated[int, Query(ge=1, le=most)] = 48,
     ) -> Response:
@@ -100,6 +103,14 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
     async def picture(id: Annotated[str, _ID]) -> Response:
         """What the index knows of a picture."""
         return JSONResponse(await service.describe(id))
+
+    @router.get("/similar", response_model=SimilarRecord, tags=["pictures"])
+    async def similar(
+        id: Annotated[str, _ID],
+        limit: Annotated[int, Query(ge=1, le=most, description="Pictures to list.")] = 8,
+    ) -> Response:
+        """Pictures like another one."""
+        return JSONResponse({"images": await in_thread(service.library.similar, id, limit)})
 
     @router.get("/image", response_class=Response, responses=binary, tags=["pictures"])
     async def image(id: Annotated[str, _ID], request: Request) -> Response:
@@ -132,9 +143,14 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
 
 
 def _upload_record(kept: Any) -> dict[str, Any]:
-    record = kept.scene.to_json()
-    facts = {key: value for key, value in kept.scene.scene_attributes.items() if value}
-    return {**record, "facts": facts, "upload": kept.token, "missing": None}
+    facts = {
+        key: value
+        for key, value in kept.scene.scene_attributes.items()
+        if value and isinstance(value, str)
+    }
+    caption = facts.pop("caption", None)
+    record = {**kept.scene.to_json(), "facts": facts, "upload": kept.token, "missing": None}
+    return record if caption is None else {**record, "caption": caption}
 
 
 def _sent(file: PictureFile, request: Request) -> Response:

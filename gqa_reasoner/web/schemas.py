@@ -18,6 +18,7 @@ __all__ = [
     "OpenedRequest",
     "PictureList",
     "PictureRecord",
+    "SimilarRecord",
     "UploadRecord",
 ]
 
@@ -133,10 +134,16 @@ class FoundRecord(_Record):
     """The record of `gqa-reasoner find --json`."""
 
     answer: str
-    method: Literal["program", "vector"]
+    method: Literal["program", "vector", "reasoner"]
     images: list[FoundPicture]
     notes: list[str]
     counts: dict[str, float]
+
+
+class SimilarRecord(_Record):
+    """Pictures like another one, best first."""
+
+    images: list[FoundPicture]
 
 
 class CollectionRecord(_Record):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from detectors.errors import InputError
-from detectors.scene import Scene
 from gqa_reasoner.pipeline import EXPANSION_MODES
 from gqa_reasoner.web.answering import Answering, Asked, Detected
 from gqa_reasoner.web.batching import Batcher
@@ -23,9 +22,10 @@ from gqa_reasoner.web.uploads import Upload, UploadStore, read_upload
 
 if TYPE_CHECKING:
     from gqa_reasoner.collection.click_log import ClickLog
+    from gqa_reasoner.collection.models import Captioner
     from gqa_reasoner.pipeline import Reasoner
 
-__all__ = ["Service", "ServiceOptions", "open_service"]
+__all__ = ["Service", "ServiceOptions"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class ServiceOptions:
     expansion: str = "triples"
     click_log: ClickLog | None = None
     """Where questions and opened pictures are recorded; None records nothing."""
+    captioner: Captioner | None = None
+    """Describes uploaded pictures."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -45,10 +47,16 @@ class Service:
         library: the index.
         reasoner: the answer path; loaded parts are shared by all requests.
         options: see `ServiceOptions`.
+        lock: held while the reasoner works, where the collection uses the same one.
     """
 
     def __init__(
-        self, library: Library, reasoner: Reasoner, options: ServiceOptions | None = None
+        self,
+        library: Library,
+        reasoner: Reasoner,
+        options: ServiceOptions | None = None,
+        *,
+        lock: threading.Lock | None = None,
     ) -> None:
         self.library, self.reasoner = library, reasoner
         self.options = options or ServiceOptions()
@@ -57,18 +65,18 @@ class Service:
         self.uploads = UploadStore(limits)
         self.metrics = Metrics()
         self._decoding = asyncio.Semaphore(2)
-        self._finding = Finding(reasoner, library)
+        lock = lock or threading.Lock()
         patience = limits.request_seconds * 0.6
-        self.finds = Batcher(
-            self._finding,
+        self.finds: Batcher[Wanted, Any] = Batcher(
+            Finding(library),
             name="find",
             capacity=limits.queue,
             most=4,
             patience_seconds=patience,
             observe=self.metrics.batches.labels("find").observe,
         )
-        self.answers = Batcher(
-            Answering(reasoner, library, self.clicks, limits.scenes),
+        self.answers: Batcher[Asked | Detected, Any] = Batcher(
+            Answering(reasoner, library, self.clicks, self.options.captioner, limits.scenes, lock),
             name="answer",
             capacity=limits.queue,
             most=limits.batch,
@@ -139,7 +147,7 @@ class Service:
         record = await self.answers.run(job)
         if image_id is not None:
             await in_thread(self.clicks.opened, job.question, image_id)
-        return dict(record)  # type: ignore[arg-type]
+        return dict(record)
 
     async def compare(
         self, question: str, image_id: str | None, upload: str | None
@@ -148,12 +156,13 @@ class Service:
         first = await self._asked(question, "none", image_id, upload)
         jobs = [Asked(first.question, mode, first.picture, first.scene) for mode in self.modes]
         results = await self.answers.submit(*jobs)
+        records: list[dict[str, Any]] = []
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+            records.append(result)
         return [
-            {"expansion": mode, **dict(record)}  # type: ignore[call-overload]
-            for mode, record in zip(self.modes, results, strict=True)
+            {"expansion": mode, **record} for mode, record in zip(self.modes, records, strict=True)
         ]
 
     async def opened(self, image_id: str, query: str) -> bool:
@@ -171,8 +180,6 @@ class Service:
         async with self._decoding:
             picture = await in_thread(read_upload, data, self.limits)
             scene = await self.answers.run(Detected(picture))
-            if not isinstance(scene, Scene):
-                raise RequestError(500, "the detector gave no scene")
             return await in_thread(self.uploads.add, picture, scene)
 
     async def describe(self, image_id: str) -> dict[str, Any]:
@@ -234,29 +241,8 @@ class Service:
         """Finish what was accepted and let go of the index."""
         self.finds.stop()
         self.answers.stop()
-        self._finding.close()
         self.library.close()
 
 
 def _needs_clicks(mode: str) -> bool:
     return mode.startswith("coclick") or mode == "both"
-
-
-def open_service(folder: Any, reasoner: Reasoner, options: ServiceOptions | None = None) -> Service:
-    """A service over the index in `folder`, its parts loaded.
-
-    Raises:
-        InputError: no index there, of another version, or made with another detector.
-    """
-    library = Library(folder)
-    detector = library.settings.get("detector")
-    if detector != reasoner.detector_spec:
-        raise InputError(
-            f"{folder}: indexed with the detector {detector!r}, now {reasoner.detector_spec!r}; "
-            "leave --detector out or index again"
-        )
-    service = Service(library, reasoner, options)
-    if service.options.expansion not in service.modes:
-        raise InputError(f"--expansion {service.options.expansion} needs --coclick-log")
-    service.warm_up()
-    return service

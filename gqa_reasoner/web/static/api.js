@@ -50,6 +50,7 @@ export const api = {
   pictures: (offset, limit, signal) => call(`/api/pictures?${query({ offset, limit })}`, { signal }),
   sizes: (ids, signal) => call(`/api/pictures?${query(ids.map((id) => ["id", id]))}`, { signal }),
   picture: (id, signal) => call(`/api/picture?${query({ id })}`, { signal }),
+  similar: (id, signal) => call(`/api/similar?${query({ id, limit: 6 })}`, { signal }),
   uploaded: (token, signal) => call(`/api/upload?${query({ token })}`, { signal }),
   ask: (body, signal) => patient("/api/ask", posted(body, signal)),
   compare: (body, signal) => patient("/api/compare", posted(body, signal)),

@@ -14,18 +14,18 @@ export function comparison(record) {
       : `${count(tally.size, "answer")} differ: context matters for this question.`),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of answers" },
       h("table", {},
-        h("thead", {}, h("tr", {}, ["Source", "Answer", "Score", "Context used"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["Source", "Answer, first of its context", "Score"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, record.answers.map((item) => row(item, item.answer !== usual))))));
 }
 
 function row(item, differs) {
   const { triples, queries } = item.context;
-  const first = [...queries, ...triples].slice(0, 2).map((entry) => entry.text).join("; ");
+  const first = [...queries, ...triples].map((entry) => entry.text).filter(Boolean).slice(0, 2).join("; ");
   const size = [triples.length && count(triples.length, "triple"),
     queries.length && count(queries.length, "query").replace("querys", "queries")].filter(Boolean).join(", ");
   return h("tr", { class: differs ? "differs" : null },
-    h("th", { scope: "row" }, MODE_NAMES[item.expansion] ?? item.expansion),
-    h("td", { class: "word" }, item.answer, differs && h("span", { class: "hidden" }, " (differs)")),
-    h("td", { class: "figure" }, bar(item.score), percent(item.score)),
-    h("td", {}, size || "none", first && h("span", { class: "soft block" }, first)));
+    h("th", { scope: "row" }, MODE_NAMES[item.expansion] ?? item.expansion, h("span", { class: "soft block" }, size || "nothing")),
+    h("td", {}, h("b", { class: "word" }, item.answer), differs && h("span", { class: "hidden" }, " (differs)"),
+      first && h("span", { class: "soft block" }, first)),
+    h("td", { class: "figure" }, bar(item.score), percent(item.score)));
 }

@@ -15,7 +15,7 @@ export function grid(pictures, link, label) {
 
 export function card(picture, href) {
   const { width, height, boxes = [] } = picture;
-  const ratio = Math.max(0.6, Math.min(2.2, width / height || 4 / 3));
+  const ratio = width / height || 4 / 3;
   const seen = boxes.slice(0, 3).map((item) => `${item.name} ${item.weight.toFixed(2)}`).join(" · ");
   const layer = h("span", { class: "boxes", "aria-hidden": "true" });
   const image = h("img", {
@@ -25,9 +25,10 @@ export function card(picture, href) {
     onerror: (event) => event.target.closest(".frame").classList.add("lost"),
   });
   if (boxes.length) drawBoxes(layer, boxes, picture, 0, false);
-  return h("li", { class: "card", vars: { "--ratio": ratio } },
+  return h("li", { class: "card" },
     h("a", { href, "data-link": true, "data-id": picture.image_id },
-      h("span", { class: "frame" }, image, layer),
+      h("span", { class: "frame" },
+        h("span", { class: "fitted", vars: { "--ratio": ratio } }, image, layer)),
       h("span", { class: "meta" },
         h("span", { class: "name" }, shortName(picture.image_id)),
         picture.score !== undefined && h("span", { class: "score" }, bar(picture.score), percent(picture.score))),

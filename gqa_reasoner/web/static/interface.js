@@ -7,11 +7,11 @@ $("about").textContent = spec.info.description.replaceAll("`", "");
 const resolve = (schema) => (schema?.$ref ? spec.components.schemas[schema.$ref.split("/").pop()] : schema);
 
 function fields(operation) {
-  const given = (operation.parameters ?? []).map((item) => [item.name, item.required, item.description ?? item.schema?.title]);
+  const given = (operation.parameters ?? []).map((item) => [item.name, item.required, item.description]);
   const body = Object.values(operation.requestBody?.content ?? {})[0];
   const schema = resolve(body?.schema);
   const required = new Set(schema?.required ?? []);
-  const sent = Object.entries(schema?.properties ?? {}).map(([name, item]) => [name, required.has(name), item.description ?? item.title]);
+  const sent = Object.entries(schema?.properties ?? {}).map(([name, item]) => [name, required.has(name), item.description]);
   return [...given, ...sent];
 }
 
@@ -27,7 +27,7 @@ const parts = Object.entries(spec.paths).flatMap(([path, methods]) => Object.ent
   const rows = fields(operation);
   return h("section", {},
     h("h2", {}, h("b", {}, method.toUpperCase()), path),
-    h("p", {}, operation.description ?? operation.summary),
+    h("p", {}, (operation.description ?? operation.summary).replaceAll("`", "")),
     rows.length > 0 && h("table", {}, h("tbody", {}, rows.map(([name, required, text]) =>
       h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text ?? "", h("span", { class: "soft" }, required ? " (required)" : "")))))),
     h("pre", { tabindex: "0" }, example(path, method, operation)));

@@ -2,6 +2,7 @@
 import { address, api } from "./api.js";
 import { comparison } from "./compare.js";
 import { h, say, shortName } from "./dom.js";
+import { grid } from "./grid.js";
 import { CONTROLS, MODE_NAMES } from "./modes.js";
 import { Pointer, reasons } from "./reasons.js";
 
@@ -23,8 +24,23 @@ export async function showPicture(values, context, signal) {
     h("div", { class: "columns" },
       stage(record, values, name, layer),
       h("div", { class: "panel" }, box, output, seen(record, pointer))));
-  const start = () => { if (values.question) box.run(values.compare === "1"); };
+  const start = () => {
+    if (values.question) box.run(values.compare === "1");
+    if (!values.upload) alike(view, values, signal);
+  };
   return { view, title: name, start };
+}
+
+/** Pictures like this one, below. */
+async function alike(view, values, signal) {
+  try {
+    const { images } = await api.similar(values.id, signal);
+    if (!images.length) return;
+    const { pictures } = await api.sizes(images.map((image) => image.image_id), signal);
+    const link = (picture) => address.picture({ id: picture.image_id, from: values.from });
+    view.append(h("section", { "aria-label": "Pictures like this" },
+      h("h2", { class: "section" }, "Pictures like this"), grid(pictures, link, "Pictures like this")));
+  } catch { /* the page does without */ }
 }
 
 function top(values, name, context) {

@@ -7,6 +7,16 @@ const SOURCE = {
   own: "asked of this picture", similar: "asked of a picture like this", walk: "asked of a linked picture",
 };
 
+const SHOWN = 6;
+
+/** A list whose end is folded away. */
+function folded(rows) {
+  const list = h("ul", { class: "facts" }, rows.slice(0, SHOWN));
+  if (rows.length <= SHOWN) return list;
+  return [list, h("details", { class: "folded" },
+    h("summary", {}, `${rows.length - SHOWN} more`), h("ul", { class: "facts" }, rows.slice(SHOWN)))];
+}
+
 /** Draws on the stage: what is pointed at, else what is held, else nothing. */
 export class Pointer {
   constructor(layer, size) {
@@ -102,7 +112,7 @@ function facts(triples, pointer, objects) {
   if (!triples.length) return null;
   return h("section", { "aria-label": "Facts used" },
     h("h3", {}, "Facts used ", h("span", { class: "soft" }, count(triples.length, "triple"))),
-    h("ul", { class: "facts" }, triples.map((item) => {
+    folded(triples.map((item) => {
       const named = () => objects.filter((thing) => thing.name === item.head);
       const row = h("li", { tabindex: "0" },
         h("span", { class: "text" }, item.text),
@@ -117,7 +127,7 @@ function queries(items) {
   if (!items.length) return null;
   return h("section", { "aria-label": "Questions of others used" },
     h("h3", {}, "Co-click queries used ", h("span", { class: "soft" }, count(items.length, "query").replace("querys", "queries"))),
-    h("ul", { class: "facts" }, items.map((item) => h("li", {},
+    folded(items.map((item) => h("li", {},
       h("span", { class: "text" }, item.text),
       h("span", { class: "relation" }, SOURCE[item.source] ?? item.source),
       h("span", { class: "weight" }, bar(item.relevance), item.relevance.toFixed(2))))));

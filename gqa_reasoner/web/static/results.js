@@ -5,7 +5,7 @@ import { card, grid } from "./grid.js";
 
 const PART = 48;
 const FOUND = 24;
-const LIKELY = 0.5;
+const MOST = 100;
 
 /** What the page shows before anything is asked: every picture, and questions to try. */
 export async function showAll(about, signal) {
@@ -30,29 +30,38 @@ export async function showAll(about, signal) {
 export async function showFound(question, about, signal, limit = FOUND) {
   const found = await api.find(question, limit, signal);
   const sizes = new Map();
-  if (found.images.length) {
-    const { pictures } = await api.sizes(found.images.map((image) => image.image_id), signal);
+  const all = [...found.images, ...(found.possible ?? [])].slice(0, MOST);
+  if (all.length) {
+    const { pictures } = await api.sizes(all.map((image) => image.image_id), signal);
     for (const picture of pictures) sizes.set(picture.image_id, picture);
   }
-  const images = found.images.map((image) => ({ width: 4, height: 3, ...sizes.get(image.image_id), ...image }));
-  const link = (picture) => address.picture({ id: picture.image_id, from: question });
+  const place = (image) => ({ width: 4, height: 3, ...sizes.get(image.image_id), ...image });
+  const images = found.images.map(place);
+  const possible = (found.possible ?? []).map(place);
+  const asks = found.method === "reasoner" ? rest(question) : null;
+  const link = (picture) => address.picture({ id: picture.image_id, from: question, question: asks });
   const view = h("section", { class: "view" }, verdict(question, found, about));
-  const likely = images.filter((image) => found.method === "vector" || image.score >= LIKELY);
-  const rest = images.filter((image) => !likely.includes(image));
-  if (likely.length) view.append(h("h2", { class: "hidden" }, "Pictures"), grid(likely, link, "Pictures, best first"));
-  if (rest.length) {
-    view.append(h("h2", { class: "section" }, "Less likely"), grid(rest, link, "Less likely pictures"));
-  }
-  if (!images.length) view.append(nothing(found, about));
-  if (images.length === limit && limit < 100) {
+  if (images.length) view.append(h("h2", { class: "hidden" }, "Pictures"), grid(images, link, "Pictures, best first"));
+  if (images.length < (found.total ?? 0) && limit < MOST) {
     view.append(h("p", { class: "more" }, h("button", { type: "button", onclick: async (event) => {
       event.target.disabled = true;
-      const all = await showFound(question, about, undefined, 100);
+      const all = await showFound(question, about, undefined, MOST);
       view.replaceWith(all.view);
-    } }, "Show more pictures")));
+      all.view.querySelectorAll(".card a")[images.length]?.focus();
+    } }, `Show more of ${count(found.total, "picture")}`)));
   }
+  if (possible.length) {
+    view.append(h("h2", { class: "section" }, images.length ? "Less likely" : "Nearest, though they probably do not fit"),
+      grid(possible, link, "Less likely pictures"));
+  }
+  if (!images.length && !possible.length) view.append(nothing(found, about));
   say(`${found.answer}. ${count(images.length, "picture")} shown.`);
-  return { view, title: question, order: images.map((image) => image.image_id) };
+  return { view, title: question, order: [...images, ...possible].map((image) => image.image_id) };
+}
+
+/** A question without the name of a file. */
+function rest(question) {
+  return question.replace(/\s+(?:(?:in|on|of|at)\s+)?(?:(?:the\s+)?(?:picture|image|photo|file)\s+)?[\w/-]+\.(?:jpe?g|png|webp|gif|bmp|tiff?)\b/gi, "");
 }
 
 function suggestions(questions) {
@@ -61,14 +70,13 @@ function suggestions(questions) {
 }
 
 function verdict(question, found, about) {
-  const how = found.method === "program"
-    ? "Worked out step by step" : "Ranked by likeness, not worked out";
+  const how = { program: "Worked out step by step", reasoner: "About one picture", vector: "Ranked by likeness, not worked out" }[found.method];
   const distribution = !("likely" in found.counts);
   return h("header", { class: "verdict" },
     h("p", { class: "asked" }, question),
     h("h1", { tabindex: "-1" }, found.answer),
     h("p", { class: "how" },
-      h("span", { class: `badge ${found.method}` }, how),
+      h("span", { class: `badge by-${found.method}` }, how),
       !distribution && h("span", {}, `${count(found.counts.likely, "likely picture")} of ${found.counts.of}, ${found.counts.expected} expected`)),
     distribution && Object.keys(found.counts).length > 0 && chart(found.counts),
     found.notes.map((note) => h("p", { class: "note" }, note)),
@@ -76,9 +84,7 @@ function verdict(question, found, about) {
       h("summary", {}, "How the question was read"),
       h("ol", { class: "program", start: "0" }, found.program.map((step) =>
         h("li", {}, h("code", {}, `${step.operation}${step.argument && step.argument !== "?" ? `: ${step.argument}` : ""}`),
-          step.dependencies.length > 0 && h("span", { class: "soft" }, ` of ${step.dependencies.join(", ")}`))))),
-    found.images.length === 0 && found.method === "program" && h("p", { class: "soft" },
-      `None of ${count(about.pictures, "picture")} fits.`));
+          step.dependencies.length > 0 && h("span", { class: "soft" }, ` of ${step.dependencies.join(", ")}`))))));
 }
 
 function chart(counts) {
