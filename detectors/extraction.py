@@ -8,22 +8,24 @@ its last whole part and ends with the same content as a run that was never stopp
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from detectors.errors import InputError
+from detectors.extraction_parts import Parts, make_here, make_in_processes
 from detectors.features.own_h5 import write_region_file
 from detectors.features.protocol import RegionFeatures
+from detectors.picture_lists import PICTURE_SUFFIXES, list_pictures
 from detectors.protocol import Detector
-from detectors.scene import Scene
 
-__all__ = ["PICTURE_SUFFIXES", "ExtractionReport", "extract", "list_pictures"]
+__all__ = ["ENGINES", "PICTURE_SUFFIXES", "ExtractionReport", "extract", "list_pictures"]
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+ENGINES = ("local", "ray")
 
 
 @dataclass
@@ -36,30 +38,6 @@ class ExtractionReport:
     """`{"image", "reason"}` of each picture that could not be read."""
 
 
-def list_pictures(source: str | Path) -> list[Path]:
-    """Pictures of a folder (recursively) or of a text file with one path a line, sorted.
-
-    Raises:
-        InputError: nothing there, or no picture in it.
-    """
-    place = Path(source)
-    if place.is_dir():
-        found = sorted(item for item in place.rglob("*") if item.suffix.lower() in PICTURE_SUFFIXES)
-    elif place.is_file():
-        lines = place.read_text(encoding="utf-8").splitlines()
-        found = sorted({Path(line.strip()) for line in lines if line.strip()})
-    else:
-        raise InputError(f"{place}: no such folder or list of pictures")
-    if not found:
-        raise InputError(f"{place}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
-    ids: dict[str, Path] = {}
-    for item in found:
-        if item.stem in ids:
-            raise InputError(f"{place}: {ids[item.stem]} and {item} give the same image id")
-        ids[item.stem] = item
-    return found
-
-
 def extract(
     source: str | Path,
     target: str | Path,
@@ -68,19 +46,27 @@ def extract(
     part_size: int = 32,
     half: bool = False,
     detector_name: str = "",
-    progress: Callable[[Sequence[int], int], Iterator[int]] | None = None,
+    workers: int = 1,
+    engine: str = "local",
+    ray_address: str | None = None,
+    progress: Callable[[Iterator[int], int, int], Iterator[int]] | None = None,
 ) -> ExtractionReport:
     """Extract region features of `source` into one region file.
 
     Args:
-        source: folder of pictures, or a text file listing them.
+        source: folder of pictures, webdataset tar, or text file listing pictures.
         target: the `.h5` to write; `TARGET.parts/` holds the work in progress, and
             `TARGET.failures.jsonl` names pictures that could not be read.
-        create_detector: makes the detector; called only if work is left.
-        part_size: pictures a part, the most that a kill can lose.
+        create_detector: makes the detector; called only if work is left. With several workers or
+            Ray it is called in each worker and must be picklable.
+        part_size: pictures a part, the most that a kill can lose a worker.
         half: store float16.
         detector_name: noted in the file.
-        progress: wraps the part numbers still to do, given the total, e.g. with tqdm.
+        workers: processes; 1 works in this one.
+        engine: `local` or `ray`.
+        ray_address: of a running Ray cluster; None starts one here.
+        progress: wraps the numbers of finished parts, given how many were there and how many there
+            will be, e.g. with tqdm.
 
     Raises:
         InputError: no pictures, or the parts beside `target` belong to another list.
@@ -88,21 +74,25 @@ def extract(
     place = Path(target)
     folder = place.with_name(place.name + ".parts")
     pictures = list_pictures(source)
-    plan = {"pictures": [str(item) for item in pictures], "part_size": part_size,
+    plan = {"pictures": [asdict(item) for item in pictures], "part_size": part_size,
             "detector": detector_name}  # fmt: skip
     _check_plan(folder, plan)
-    parts = range((len(pictures) + part_size - 1) // part_size)
-    missing = [part for part in parts if not _part_path(folder, part).exists()]
+    numbers = range((len(pictures) + part_size - 1) // part_size)
+    missing = [
+        (number, pictures[number * part_size : (number + 1) * part_size])
+        for number in numbers
+        if not _part_path(folder, number).exists()
+    ]
     if missing:
-        detector = create_detector()
-        steps = progress(missing, len(parts)) if progress is not None else iter(missing)
-        for part in steps:
-            chosen = pictures[part * part_size : (part + 1) * part_size]
-            _write_part(folder, part, chosen, detector)
+        steps = _make(folder, missing, create_detector, workers, engine, ray_address)
+        if progress is not None:
+            steps = progress(steps, len(numbers) - len(missing), len(numbers))
+        for _ in steps:
+            pass
     failures: list[dict[str, str]] = []
     written = write_region_file(
         place,
-        _read_parts(folder, parts, failures),
+        _read_parts(folder, numbers, failures),
         half=half,
         attributes={"detector": detector_name},
     )
@@ -110,6 +100,32 @@ def extract(
     report.write_text("".join(json.dumps(item) + "\n" for item in failures), encoding="utf-8")
     shutil.rmtree(folder)
     return ExtractionReport(len(pictures), written, failures)
+
+
+def _make(
+    folder: Path,
+    missing: Parts,
+    create_detector: Callable[[], Detector],
+    workers: int,
+    engine: str,
+    ray_address: str | None,
+) -> Iterator[int]:
+    """Make the missing parts and put them in place; yields the number of each."""
+    if engine == "ray":
+        from detectors.extraction_ray import make_on_ray
+
+        made = make_on_ray(missing, create_detector, workers, address=ray_address)
+    elif engine != "local":
+        raise InputError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+    elif workers > 1:
+        made = make_in_processes(missing, create_detector, min(workers, len(missing)))
+    else:
+        made = make_here(missing, create_detector)
+    for number, data in made:
+        side = folder / f"writing-{number:06d}-{os.getpid()}.npz"
+        side.write_bytes(data)
+        side.replace(_part_path(folder, number))
+        yield number
 
 
 def _check_plan(folder: Path, plan: dict[str, object]) -> None:
@@ -129,42 +145,6 @@ def _check_plan(folder: Path, plan: dict[str, object]) -> None:
 
 def _part_path(folder: Path, part: int) -> Path:
     return folder / f"part-{part:06d}.npz"
-
-
-def _write_part(folder: Path, part: int, pictures: Sequence[Path], detector: Detector) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    records: list[dict[str, object]] = []
-    for picture in pictures:
-        try:
-            scene = detector.detect([picture])[0]
-        except InputError as error:
-            records.append({"image": str(picture), "reason": str(error)})
-            continue
-        position = len(records)
-        records.append({"image_id": picture.stem, "width": scene.width, "height": scene.height})
-        for name, values in _arrays(scene).items():
-            arrays[f"{position}/{name}"] = values
-    arrays["records"] = np.array(json.dumps(records))
-    side = folder / f"writing-{part:06d}.npz"
-    with side.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    side.replace(_part_path(folder, part))
-
-
-def _arrays(scene: Scene) -> dict[str, np.ndarray]:
-    if scene.features is None:
-        raise InputError(
-            f"image {scene.image_id}: the detector {scene.detector} gives no region features"
-        )
-    scores = np.array([item.score for item in scene.objects], dtype=np.float32)
-    arrays = {
-        "features": scene.features.astype(np.float32),
-        "boxes": scene.boxes(),
-        "scores": scores,
-    }
-    if scene.class_probabilities is not None:
-        arrays["class_ids"] = scene.class_probabilities.argmax(axis=1).astype(np.int64)
-    return arrays
 
 
 def _read_parts(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import PIL.Image
@@ -11,7 +13,7 @@ import PIL.ImageOps
 
 from detectors.errors import InputError
 
-__all__ = ["MAXIMUM_PIXELS", "load_image", "to_rgb"]
+__all__ = ["MAXIMUM_PIXELS", "load_image", "load_image_bytes", "to_rgb"]
 
 MAXIMUM_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded."""
@@ -42,13 +44,29 @@ def load_image(path: str | Path, *, max_pixels: int = MAXIMUM_PIXELS) -> PIL.Ima
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: picture: the file is empty (0 bytes)")
+    except PermissionError as error:
+        raise InputError(f"{path}: picture: no permission to read it") from error
+    return _decode(path, str(path), max_pixels)
+
+
+def load_image_bytes(
+    data: bytes, name: str, *, max_pixels: int = MAXIMUM_PIXELS
+) -> PIL.Image.Image:
+    """`load_image` for a picture file in memory; `name` is what errors call it."""
+    if not data:
+        raise InputError(f"{name}: picture: the file is empty (0 bytes)")
+    return _decode(io.BytesIO(data), name, max_pixels)
+
+
+def _decode(source: Path | BinaryIO, name: str, max_pixels: int) -> PIL.Image.Image:
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with PIL.Image.open(path) as picture:
+            with PIL.Image.open(source) as picture:
                 width, height = picture.size
                 if width * height > max_pixels:
                     raise InputError(
-                        f"{path}: picture: {width}x{height} pixels are more than the "
+                        f"{name}: picture: {width}x{height} pixels are more than the "
                         f"{max_pixels:,} allowed"
                     )
                 picture.seek(0)
@@ -57,13 +75,13 @@ def load_image(path: str | Path, *, max_pixels: int = MAXIMUM_PIXELS) -> PIL.Ima
     except InputError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        raise InputError(f"{path}: picture: too large to decode ({_line(error)})") from error
+        raise InputError(f"{name}: picture: too large to decode ({_line(error)})") from error
     except PIL.UnidentifiedImageError as error:
-        raise InputError(f"{path}: picture: not a picture file that Pillow can read") from error
+        raise InputError(f"{name}: picture: not a picture file that Pillow can read") from error
     except PermissionError as error:
-        raise InputError(f"{path}: picture: no permission to read it") from error
+        raise InputError(f"{name}: picture: no permission to read it") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        raise InputError(f"{path}: picture: damaged or truncated ({_line(error)})") from error
+        raise InputError(f"{name}: picture: damaged or truncated ({_line(error)})") from error
 
 
 def to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:

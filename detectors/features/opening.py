@@ -138,12 +138,21 @@ def _verdict(share: float, cosine: float | None, scale: float | None) -> str:
     return f"usable: cosine {cosine:.3f}, {share:.0%} of the regions matched"
 
 
+def _relative(regions: RegionFeatures) -> np.ndarray:
+    width, height = regions.width or 1, regions.height or 1
+    return regions.boxes / np.array([width, height, width, height], dtype=np.float32)
+
+
 def _match(one: RegionFeatures, two: RegionFeatures) -> tuple[np.ndarray, np.ndarray]:
-    """Greedy one-to-one matches with IoU >= 0.5: rows of `one`, rows of `two`."""
-    low = np.maximum(one.boxes[:, None, :2], two.boxes[None, :, :2])
-    high = np.minimum(one.boxes[:, None, 2:], two.boxes[None, :, 2:])
+    """Greedy one-to-one matches with IoU >= 0.5: rows of `one`, rows of `two`.
+
+    Boxes are compared as shares of the picture, for some files keep only these.
+    """
+    first, second = _relative(one), _relative(two)
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [(item.boxes[:, 2:] - item.boxes[:, :2]).prod(axis=1) for item in (one, two)]
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
     iou = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
     left, right = [], []
     for _ in range(min(iou.shape)):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,6 @@ from PIL import Image
 from detectors.errors import InputError
 from detectors.extraction import extract, list_pictures
 from detectors.features.opening import open_features
-from detectors.images import load_image
 from detectors.scene import Scene, SceneObject
 
 
@@ -29,18 +29,17 @@ class MeanColourDetector:
         self.pause = pause
         self.left = stop_after
 
-    def detect(self, images: Sequence[Path], image_ids: Sequence[str] | None = None) -> list[Scene]:
+    def detect(self, images: Sequence[Image.Image], image_ids: Sequence[str]) -> list[Scene]:
         scenes = []
-        for path in images:
+        for image, image_id in zip(images, image_ids, strict=True):
             if self.left is not None:
                 if self.left == 0:
                     raise KeyboardInterrupt
                 self.left -= 1
             time.sleep(self.pause)
-            image = load_image(path)
             mean = np.asarray(image).reshape(-1, 3).mean(axis=0).astype(np.float32)
             objects = [SceneObject(str(i), "thing", 0.5, (i, i, 9, 9)) for i in range(2)]
-            scene = Scene(path.stem, image.width, image.height, objects)
+            scene = Scene(image_id, image.width, image.height, objects)
             scene.features = np.stack([mean, mean + 1])
             scenes.append(scene)
         return scenes
@@ -120,8 +119,8 @@ def test_parts_of_another_run_are_not_mixed_in(pictures: Path, tmp_path: Path) -
 
 def test_a_detector_without_features_is_refused(pictures: Path, tmp_path: Path) -> None:
     class Bare(MeanColourDetector):
-        def detect(self, images, image_ids=None):
-            scenes = super().detect(images)
+        def detect(self, images, image_ids):
+            scenes = super().detect(images, image_ids)
             scenes[0].features = None
             return scenes
 
@@ -138,3 +137,53 @@ def test_folders_without_pictures_and_double_ids_are_named(tmp_path: Path) -> No
         Image.new("RGB", (4, 4)).save(tmp_path / name)
     with pytest.raises(InputError, match="same image id"):
         list_pictures(tmp_path)
+
+
+def test_worker_processes_give_the_same_content(pictures: Path, tmp_path: Path) -> None:
+    extract(pictures, tmp_path / "one.h5", MeanColourDetector, part_size=3)
+    report = extract(pictures, tmp_path / "two.h5", MeanColourDetector, part_size=3, workers=2)
+    assert (report.pictures, report.written) == (14, 13)
+    assert content(tmp_path / "two.h5") == content(tmp_path / "one.h5")
+    assert list(content(tmp_path / "two.h5")) == [f"p{number:02d}" for number in range(13)]
+
+
+def test_lists_and_tars_give_what_the_folder_gives(pictures: Path, tmp_path: Path) -> None:
+    extract(pictures, tmp_path / "folder.h5", MeanColourDetector)
+    names = [item.name for item in sorted(pictures.iterdir())]
+    (pictures / "list.txt").write_text("\n".join(reversed(names)) + "\n\n")
+    extract(pictures / "list.txt", tmp_path / "list.h5", MeanColourDetector)
+    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
+        for name in names:
+            archive.add(pictures / name, f"some/{name}")
+        (tmp_path / "p00.json").write_text("{}")
+        archive.add(tmp_path / "p00.json", "some/p00.json")
+    report = extract(tmp_path / "shard.tar", tmp_path / "tar.h5", MeanColourDetector, part_size=5)
+    assert report.failures[0]["image"].endswith("shard.tar/some/broken.jpg")
+    for name in ("list", "tar"):
+        assert content(tmp_path / f"{name}.h5") == content(tmp_path / "folder.h5")
+
+
+def test_lists_that_cannot_be_read_are_named(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="neither a tar nor a text file"):
+        list_pictures(tmp_path / "bytes.txt")
+    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
+        archive.add(pictures / "p00.png", "a.png")
+        archive.add(pictures / "p01.png", "folder/a.png")
+    with pytest.raises(InputError, match="same image id"):
+        list_pictures(tmp_path / "shard.tar")
+    with pytest.raises(InputError, match="engine: expected one of local, ray"):
+        extract(pictures, tmp_path / "o.h5", MeanColourDetector, engine="spark")
+
+
+@pytest.mark.slow
+def test_a_local_two_worker_ray_cluster_gives_the_same_content(
+    pictures: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray.data", reason="Ray Data is not installed (extra `ray`)")
+    extract(pictures, tmp_path / "here.h5", MeanColourDetector, part_size=3)
+    report = extract(
+        pictures, tmp_path / "ray.h5", MeanColourDetector, part_size=3, workers=2, engine="ray"
+    )
+    assert (report.pictures, report.written) == (14, 13)
+    assert content(tmp_path / "ray.h5") == content(tmp_path / "here.h5")
