@@ -22,6 +22,8 @@ __all__ = ["Found", "Weighted", "best_set", "commonest_attribute", "commonest_na
 
 FAINT = 0.02
 """Pictures below this probability are not considered."""
+FLOOR = 0.15
+"""No picture below this probability is returned as fitting."""
 _BOXES = 8
 """Boxes shown for one picture."""
 
@@ -94,11 +96,12 @@ def best_set(p: np.ndarray) -> int:
     The size k whose expected F1, 2 sum(p[:k]) / (k + sum(p)), is greatest: with sure scores the
     sure ones, with doubtful scores a lower line than one half (Lipton et al. 2014).
     """
-    if not len(p) or p[0] <= FAINT:
+    fair = int((p >= FLOOR).sum())
+    if not fair:
         return 0
     sizes = np.arange(1, len(p) + 1)
     expected = 2 * np.cumsum(p) / (sizes + p.sum())
-    return int(np.argmax(expected)) + 1
+    return min(int(np.argmax(expected)) + 1, fair)
 
 
 def evidence_boxes(

@@ -9,7 +9,7 @@ polynomial prod(1 - p + p x), `and` multiplies, `or` is 1 - prod(1 - p), `not` i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gqa_reasoner.collection.commonsense import Demand, fitting_names
@@ -119,7 +119,7 @@ class Compiler:
         out = Compiled()
         steps: list[_Step] = []
         fitting = self._demanded(demand)
-        for step in program.steps:
+        for step in merge_names(program, self.vocabulary).steps:
             row = OPERATIONS.get(step.operation)
             if row is None:
                 raise NotCoveredError(f"the operation {step.operation!r}")
@@ -268,6 +268,36 @@ class Compiler:
             f"SELECT i.image, coalesce(t.p, {truth.rest}) AS p FROM images i LEFT JOIN "
             f"{truth.table} t ON t.image = i.image WHERE TRUE{self.within('i.image')}"
         )
+
+
+def merge_names(program: Program, vocabulary: Vocabulary) -> Program:
+    """Join a filter and a name that are one name of the collection ("sports" + "ball")."""
+    known = {*vocabulary.names, *vocabulary.classes}
+    steps = list(program.steps)
+    for place, step in enumerate(steps):
+        row = OPERATIONS.get(step.operation)
+        if row is None or row.family is not Family.FILTER or len(step.dependencies) != 1:
+            continue
+        before = step.dependencies[0]
+        source = steps[before]
+        name, comma, rest = source.argument.partition(",")
+        joined = f"{step.argument.strip()} {name.strip()}"
+        used = sum(before in other.dependencies for other in steps)
+        if joined not in known or source.operation not in ("select", "relate") or used != 1:
+            continue
+        steps[before] = replace(source, argument=joined + comma + rest)
+        kept = steps[:place] + steps[place + 1 :]
+        moved = tuple(
+            replace(
+                item,
+                dependencies=tuple(
+                    before if old == place else old - (old > place) for old in item.dependencies
+                ),
+            )
+            for item in kept
+        )
+        return merge_names(Program(moved), vocabulary)
+    return program
 
 
 def calibrated(column: str, calibration: tuple[float, float] | None) -> str:

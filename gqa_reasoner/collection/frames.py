@@ -26,8 +26,10 @@ _VERB = (
 _CLAUSE = r"(?:(?:in|on) which|where|such that)"
 _GET = r"(?:please )?(?:show|find|give|get|list|search|see|display)(?: me| us)?(?: for)?"
 _OF = r"(?:of )?(?:all )?(?:the |my |these |our )?"
+_ALL = r"(?:(?:all|the|some|any|my|our|every|each|an?) )*"
 _MOST = r"(?:most common|commonest|most frequent|most usual|usual|most popular)"
 _OFTEN = rf"(?:{_MOST}|most often|most frequently|mostly|usually)"
+_KIND = r"(?:(?:kind|type|sort)s? of )?"
 _WITHIN = rf"(?: (?:in|on|among|of|across) {_OF}{PICTURES}(?: {_VERB} (?P<given>.+))?)?"
 _FRAMES: tuple[tuple[Kind, str], ...] = (
     ("how many", rf"how many {_OF}{PICTURES} {_VERB} (?P<rest>.+)"),
@@ -59,15 +61,16 @@ _FRAMES: tuple[tuple[Kind, str], ...] = (
         rf"(?:in )?what (?:share|fraction|percentage|proportion|part) {_OF}{PICTURES} "
         rf"(?:{_VERB} (?P<rest>.+)|{_CLAUSE} (?P<clause>.+)|(?P<question>{_BE} .+)|{_BE})",
     ),
+    ("commonest name", rf"what(?:'s| is| are) the {_MOST} {_KIND}(?P<type>\w+(?: \w+)?){_WITHIN}"),
     (
         "commonest",
         rf"what(?:'s| is) the {_MOST} (?P<type>\w+) (?:of|for|among) (?:the |all |my )*"
         r"(?P<rest>.+)",
     ),
-    ("commonest name", rf"what(?:'s| is| are) the {_MOST} (?P<type>[\w ]+?){_WITHIN}"),
     (
         "commonest name",
-        rf"(?:which|what) (?P<type>[\w ]+?) (?:(?:is|are|appears?|occurs?)(?: the)? {_OFTEN})"
+        rf"(?:which|what) {_KIND}(?P<type>[\w ]+?) "
+        rf"(?:(?:is|are|appears?|occurs?)(?: the)? {_OFTEN})"
         rf"(?: appears?| occurs?| seen| shown)?{_WITHIN}",
     ),
     ("commonest", rf"(?:which|what) (?P<type>\w+) {_BE} (?:the )?(?P<rest>.+?) {_OFTEN}"),
@@ -87,8 +90,11 @@ _FRAMES: tuple[tuple[Kind, str], ...] = (
         rf"(?:{_BE} there|do (?:i|we|you) have|have (?:i|we|you)(?: got)?) (?:any |some |an? )?"
         rf"{PICTURES} {_VERB} (?P<rest>.+)",
     ),
-    ("which", rf"(?:{_GET} )?(?:all |the |some |any |my |every )*{PICTURES} {_VERB} (?P<rest>.+)"),
-    ("which", rf"(?:{_GET} )?(?:all |the |some |any |my )*{PICTURES} {_CLAUSE} (?P<clause>.+)"),
+    ("share", r"how often (?:do|does|is|are) (?P<rest>.+?) (?:appear|occur|show up|seen|shown)"),
+    ("which", rf"where (?:{_BE}(?: there)?|(?:can|do) (?:you|we|i|one) (?:see|find)) (?P<rest>.+)"),
+    ("commonest", rf"what {_BE} (?:most often|most frequently|mostly|usually) (?P<place>.+)"),
+    ("which", rf"(?:{_GET} )?{_ALL}{PICTURES} {_VERB} (?P<rest>.+)"),
+    ("which", rf"(?:{_GET} )?{_ALL}{PICTURES} {_CLAUSE} (?P<clause>.+)"),
     ("which", rf"(?:which|what)(?: of)?(?: the| my| these)? {PICTURES} {_VERB} (?P<rest>.+)"),
     ("which", rf"(?:in|on) (?:which|what) {PICTURES} {_BE} there (?P<rest>.+)"),
     ("which", rf"(?:in|on) (?:which|what) {PICTURES} (?P<question>{_BE} .+)"),
@@ -97,11 +103,21 @@ _FRAMES: tuple[tuple[Kind, str], ...] = (
         rf"(?:in|on) (?:which|what) {PICTURES} (?:can|do|does) (?:you|we|i|one) (?:see|find) "
         r"(?P<rest>.+)",
     ),
-    ("which", rf"(?:{_GET} )?(?:all |the |some |any |my |every )*{PICTURES}"),
+    ("which", rf"(?:{_GET} )?{_ALL}{PICTURES}"),
     ("which", rf"(?:which|what)(?: of)?(?: the| my| these)? {PICTURES}(?: {_BE}(?: there)?)?"),
     ("which", rf"{_GET} (?P<rest>.+)"),
 )
 DETERMINER = re.compile(r"(?:an?|the|any|some|at least one|one|no|two|three|both)\b", re.IGNORECASE)
+_POLITE = (
+    r"^(?:please |(?:can|could|would|will) you (?:please )?|(?:i want|i would like|i'd like) to |"
+    r"let me |i am looking for |i'm looking for )+"
+    r"(?:show (?:me )?|find (?:me )?|see |get |give me )?"
+)
+_HAVE_NOT = (
+    r"(?:(?:that|which) )?(?:do|does|did)(?:n't| not) (?:show|contain|have|include|depict|feature)"
+    r"(?: any| an?)? "
+)
+_EVERYWHERE = re.compile(rf"\s+(?:in|on|among|across) {_OF}{PICTURES}$", re.I)
 _COPULA = re.compile(
     r"(?P<head>(?:an?|the|some|one|two|three|several|many|no) .+?) (?:is|are) (?P<tail>.+)", re.I
 )
@@ -125,19 +141,33 @@ class Frame:
 
 def read_frame(question: str) -> Frame:
     """Split a question over a collection into what is wanted and what each picture is asked."""
-    text = " ".join(question.split()).rstrip("?.! ")
+    text = _normal(" ".join(question.split()).rstrip("?.! "))
     for kind, pattern in _FRAMES:
         found = re.fullmatch(pattern, text, re.IGNORECASE)
         if found is not None:
             return _frame(kind, found.groupdict())
+    if re.match(r"(?:what|which|who|how)\b", text, re.I):
+        return Frame("which", text + "?")
     if re.match(r"(?:is|are|do|does)\b", text, re.I):
         there = re.fullmatch(r"(?:is|are) there (?P<rest>.+)", text, re.I)
         return Frame("which", text + "?", phrase=_plain(there["rest"]) if there else None)
     return Frame("which", existence(text), phrase=text)
 
 
+def _normal(text: str) -> str:
+    """Polite openings and negated verbs in the wording that the frames know."""
+    text = re.sub(_POLITE, "show me ", text, flags=re.I)
+    text = re.sub(_HAVE_NOT, "with no ", text, flags=re.I)
+    return re.sub(rf"\b({PICTURES}) (?:without|with no)(?: any| an?| the)? ", r"\1 with no ", text,
+                  flags=re.I)  # fmt: skip
+
+
 def _frame(kind: Kind, parts: dict[str, str | None]) -> Frame:
     given, rest = parts.get("given"), parts.get("rest")
+    if rest is not None:
+        rest = _EVERYWHERE.sub("", rest)
+    if parts.get("place"):
+        return Frame(kind, f"What is {parts['place']}?", "name")
     if kind in ("commonest", "commonest name"):
         wanted = (parts.get("type") or "").lower().replace("colour", "color")
         if kind == "commonest name":

@@ -111,7 +111,8 @@ class ObjectSql:
         """An attribute that no detector told, from what is known of such things."""
         store, ontology = self.c.store, self.c.ontology
         names: list[str] = []
-        for relation in ("MadeOf", "HasProperty") if store is not None else ():
+        seen = "color" in ontology.attribute_types(value)  # to be looked at, not to be known
+        for relation in ("MadeOf", "HasProperty") if store is not None and not seen else ():
             for form in dict.fromkeys([value, *ontology.attribute_forms(value)]):
                 names += known_names(relation, form, self.c.vocabulary.names, store, ontology)  # type: ignore[arg-type]
         if not names:

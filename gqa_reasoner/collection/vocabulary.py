@@ -63,10 +63,12 @@ class Vocabulary:
         """
         if word in _ANY:
             return Fit(None)
+        known: Sequence[str] = self.classes or tuple(self.names)
+        if word not in known:  # plurals that the ontology has not ("broccolis")
+            word = next((item for item in known if word in (f"{item}s", f"{item}es")), word)
         codes = tuple(code for name, code in self.names.items() if ontology.is_a(name, word))
         if codes or any(ontology.is_a(name, word) for name in self.classes):
             return Fit(codes)
-        known: Sequence[str] = self.classes or tuple(self.names)
         canonical = {ontology.canonical(name) for name in known}
         for category in ontology.categories(word)[:-1]:
             if category in canonical:
