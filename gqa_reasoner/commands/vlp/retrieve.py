@@ -132,7 +132,7 @@ def _classify(arguments: argparse.Namespace, encoder: Any) -> list[dict[str, Any
         raise InputError("vlp retrieve: --classify: expected --image")
     labels = [name.strip() for name in arguments.classify.split(",")]
     rows = encoder.encode_images([load_image(path) for path in arguments.image])
-    scale = float(encoder.model.scale)
+    scale = float(encoder.model.scale.detach())
     shares = classify(rows, class_vectors(encoder, labels), scale)
     return [
         {

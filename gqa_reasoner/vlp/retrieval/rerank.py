@@ -3,14 +3,14 @@
 The final score is the match logit plus `weight` times the dual encoder's cosine. Candidates are
 put in the new order before all others, which keep theirs.
 
-Q: queries, K: candidates, I: pictures, T: texts.
+Q: queries, K: candidates, P: pairs, V: cells, F: width of their features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gqa_reasoner.vlp.model import VisionLanguageModel
     from gqa_reasoner.vlp.text import WordPieces
 
-__all__ = ["Reranker", "load_reranker", "reorder", "reranked_similarity"]
+__all__ = ["Reranker", "candidates_of", "load_reranker", "place_candidates", "reorder"]
 
 _BATCH = 256
 
@@ -34,22 +34,36 @@ class Reranker:
         self.model = model.eval()
         self.pieces = pieces
 
-    def scores(self, texts: Sequence[str], features: Callable[[Sequence[int]], Tensor]) -> Tensor:
-        """Match logits of pairs.
+    def pair_scores(
+        self,
+        texts: Sequence[str],
+        text_of_pair: np.ndarray,
+        features: Tensor,
+        image_of_pair: np.ndarray,
+        *,
+        progress: Callable[[Any], Any] | None = None,
+    ) -> np.ndarray:
+        """Match logits (P,) float64 of pairs; pairs of equally long texts are read together.
 
         Args:
-            texts: one per pair.
-            features: gives the tower features (B, cells, width) of the numbered pairs.
+            texts: different texts.
+            text_of_pair: (P,) number of each pair's text.
+            features: (pictures, V, F) of different pictures.
+            image_of_pair: (P,) number of each pair's picture.
+            progress: wraps the batch starts.
         """
-        logits = []
-        for start in range(0, len(texts), _BATCH):
-            rows = range(start, min(start + _BATCH, len(texts)))
-            ids, mask = self.pieces.batch(
-                [texts[row] for row in rows], self.model.config.sizes.text_length
-            )
+        limit = self.model.config.sizes.text_length
+        lengths = np.array([len(self.pieces.encode(text, limit - 2)) for text in texts])
+        result = np.zeros(len(text_of_pair))
+        order = np.argsort(lengths[text_of_pair], kind="stable") if len(texts) else []
+        starts = range(0, len(text_of_pair), _BATCH)
+        for start in progress(starts) if progress is not None else starts:
+            rows = order[start : start + _BATCH]
+            ids, mask = self.pieces.batch([texts[n] for n in text_of_pair[rows]], limit)
             with torch.inference_mode():
-                logits.append(self.model.match_score(ids, mask, features(rows)).float())
-        return torch.cat(logits) if logits else torch.zeros(0)
+                chosen = features[torch.from_numpy(image_of_pair[rows])]
+                result[rows] = self.model.match_score(ids, mask, chosen).double().numpy()
+        return result
 
 
 def load_reranker(folder: str | Path) -> Reranker:
@@ -73,40 +87,24 @@ def reorder(first: np.ndarray, second: np.ndarray, weight: float) -> np.ndarray:
     return np.argsort(-(second + weight * first), kind="stable")
 
 
-def reranked_similarity(
-    similarity: np.ndarray,
-    pair_scores: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    *,
-    candidates: int = 32,
-    weight: float = 0.0,
-    progress: Callable[[range], Iterator[int]] | None = None,
+def candidates_of(similarity: np.ndarray, count: int) -> np.ndarray:
+    """The `count` best columns (Q, K) of every row of (Q, items), best first."""
+    return np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+
+
+def place_candidates(
+    similarity: np.ndarray, candidates: np.ndarray, logits: np.ndarray, weight: float
 ) -> np.ndarray:
-    """A (Q, items) similarity whose best `candidates` per row are in the second stage's order.
+    """A (Q, items) similarity whose candidates are in the second stage's order, above the rest.
 
     Args:
         similarity: (Q, items) of the first stage.
-        pair_scores: match logits of arrays of query and item numbers, both (pairs,).
-        candidates: K.
+        candidates: (Q, K) columns.
+        logits: (Q, K) match logits.
         weight: share of the first stage in the new score.
-        progress: wraps the query starts.
-
-    Returns:
-        (Q, items): candidates lie above everything else.
     """
-    count = min(candidates, similarity.shape[1])
-    result = similarity.astype(np.float64).copy()
-    best = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-    starts = range(0, len(similarity), max(1, _BATCH // count))
-    for start in progress(starts) if progress is not None else starts:
-        items = best[start : start + starts.step]
-        queries = np.repeat(np.arange(start, start + len(items)), count)
-        second = pair_scores(queries, items.ravel()).reshape(items.shape)
-        first = np.take_along_axis(similarity[start : start + len(items)], items, axis=1)
-        total = second + weight * first
-        lift = (
-            result[start : start + len(items)].max(axis=1, keepdims=True)
-            + 1
-            - total.min(axis=1, keepdims=True)
-        )
-        np.put_along_axis(result[start : start + len(items)], items, total + lift, axis=1)
+    result = similarity.astype(np.float64)
+    total = logits + weight * np.take_along_axis(result, candidates, axis=1)
+    lift = result.max(axis=1, keepdims=True) + 1 - total.min(axis=1, keepdims=True)
+    np.put_along_axis(result, candidates, total + lift, axis=1)
     return result

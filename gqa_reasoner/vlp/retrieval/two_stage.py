@@ -61,13 +61,12 @@ def rerank_hits(
             raise InputError(f"rerank: expected a text and a picture; both are {kind}")
         if isinstance(query, str) and source is not None:
             features = _features([source.read(hit.name) for hit in hits], tower)
-            texts = [query] * len(hits)
+            texts, rows = [query], np.arange(len(hits))
         elif not isinstance(query, str):
-            features = _features([query], tower).expand(len(hits), -1, -1)
-            texts = [hit.name for hit in hits]
-        chosen = features
-        logits = reranker.scores(texts, lambda rows, chosen=chosen: chosen[list(rows)])
-        second = logits.double().numpy()
+            features = _features([query], tower)
+            texts, rows = [hit.name for hit in hits], np.zeros(len(hits), dtype=np.int64)
+        numbers = np.arange(len(hits)) if len(texts) > 1 else np.zeros(len(hits), dtype=np.int64)
+        second = reranker.pair_scores(texts, numbers, features, rows)
         first = np.array([hit.score for hit in hits])
         order = reorder(first, second, weight)
         total = second + weight * first

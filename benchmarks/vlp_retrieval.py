@@ -1,0 +1,96 @@
+"""Two-stage search on a caption file: a dual encoder, then a one-stream model over its best.
+
+    python benchmarks/vlp_retrieval.py --model DUAL --rerank MODEL --features CACHE \
+        --captions ../shared/data/flickr8k/captions.jsonl
+
+The first stage's share in the final score is chosen on the last pictures of the training split
+(held out from both trainings), one caption each; the figures are those of the dev split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gqa_reasoner.vlp.checkpoint import load_model
+from gqa_reasoner.vlp.data.feature_cache import FeatureCache
+from gqa_reasoner.vlp.data.records import read_captions
+from gqa_reasoner.vlp.retrieval.evaluation import first_stage, second_stage
+from gqa_reasoner.vlp.retrieval.rerank import load_reranker
+
+WEIGHTS = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--rerank", type=Path)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--captions", type=Path, required=True)
+    parser.add_argument("--candidates", type=int, default=32)
+    parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--limit", type=int, help="only so many dev pictures, for a quick look")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model, pieces = load_model(arguments.model)
+    cache = FeatureCache.open(arguments.features, model.config.fingerprint)
+    dev = read_captions(arguments.captions, split="dev")[: arguments.limit]
+    start = time.perf_counter()
+    similarity, owner, texts = first_stage(model, pieces, dev, cache)
+    from eval.retrieval import score_retrieval
+
+    before = score_retrieval(similarity, owner)
+    result: dict[str, Any] = {
+        "pictures": len(dev),
+        "captions": len(texts),
+        "first_stage": before.to_json(),
+        "first_stage_seconds": round(time.perf_counter() - start, 1),
+    }
+    if arguments.rerank:
+        reranker = load_reranker(arguments.rerank)
+        held = read_captions(arguments.captions, split="train")[-arguments.held_out :]
+        stages = []
+        for records, captions in ((held, 1), (dev, None)):
+            scored = first_stage(model, pieces, records, cache, captions=captions)
+            start = time.perf_counter()
+            stages.append(
+                second_stage(
+                    reranker,
+                    scored[0],
+                    scored[1],
+                    records,
+                    scored[2],
+                    cache,
+                    candidates=arguments.candidates,
+                    progress=progress,
+                )
+            )
+        weight = stages[0].best_weight(WEIGHTS)
+        after = stages[1].scores(weight)
+        result |= {
+            "first_stage_weight": weight,
+            "second_stage": after.to_json(),
+            "second_stage_seconds": round(time.perf_counter() - start, 1),
+            "second_stage_alone": stages[1].scores(0.0).to_json(),
+            "r1_gain_percent": {
+                name: round(100 * (getattr(after, name).r1 / getattr(before, name).r1 - 1), 1)
+                for name in ("text_to_image", "image_to_text")
+            },
+        }
+    print(json.dumps(result, indent=1))
+
+
+def progress(starts: range) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(starts, file=sys.stderr, disable=None, mininterval=5)
+
+
+if __name__ == "__main__":
+    main()
