@@ -119,7 +119,9 @@ def evidence_boxes(
         compiler.sql(
             "SELECT o.image, o.object, w.text, o.x1, o.y1, o.x2, o.y2, max(t.p) AS q "
             f"FROM ({union}) t JOIN objects o ON o.object = t.object "
-            "JOIN terms w ON w.code = o.name GROUP BY ALL ORDER BY q DESC, o.object"
+            f"JOIN terms w ON w.code = o.name WHERE o.image IN ({listed}) "
+            "GROUP BY ALL ORDER BY q DESC, o.object",
+            only=images,
         ),
         compiler.parameters,
     ).fetchall()

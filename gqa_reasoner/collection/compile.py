@@ -8,6 +8,7 @@ polynomial prod(1 - p + p x), `and` multiplies, `or` is 1 - prod(1 - p), `not` i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from knowledge.ontology import Ontology
     from knowledge.store import TripleStore
 
+_SCAN = re.compile(r"/\*@([\w.]+)\*/")
 __all__ = ["Compiler", "NotCoveredError", "Truth"]
 
 
@@ -91,10 +93,17 @@ class Compiler:
             self.parameters += list(self.scope[1])
         self.objects = ObjectSql(self)
 
-    def sql(self, ending: str) -> str:
-        """The whole statement: the tables as a WITH, then `ending`."""
+    def sql(self, ending: str, only: Sequence[int] | None = None) -> str:
+        """The whole statement: the tables as a WITH, then `ending`.
+
+        `only` narrows every scan to a few pictures, where only they are to be shown.
+        """
         parts = ", ".join(f"{name} AS MATERIALIZED ({body})" for name, body in self.tables)
-        return f"WITH {parts} {ending}" if parts else ending
+        whole = f"WITH {parts} {ending}" if parts else ending
+        if only is None:
+            return whole
+        listed = ", ".join(str(int(number)) for number in only) or "NULL"
+        return _SCAN.sub(rf" AND \1 IN ({listed})", whole)
 
     def add(self, name: str, body: str) -> str:
         """One more table."""
@@ -217,8 +226,12 @@ class Compiler:
         return _Step("truth", truth=self.negate(truth) if argument.negated else truth)
 
     def within(self, column: str) -> str:
-        """The condition that a picture is in scope, to follow another one."""
-        return f" AND {column} IN (SELECT image FROM scope)" if self.scope is not None else ""
+        """The condition that a picture is in scope, to follow another one.
+
+        It ends with a mark, a comment to the database, where `sql` may narrow the scan.
+        """
+        scope = f" AND {column} IN (SELECT image FROM scope)" if self.scope is not None else ""
+        return f"{scope} /*@{column}*/"
 
     def exists(self, table: str) -> Truth:
         """At least one object of a table."""

@@ -165,7 +165,7 @@ class ObjectSql:
                     links.append(
                         f"SELECT r.image, r.{far} AS object, s.p * r.score * {share} AS q "
                         f"FROM {table} s JOIN relations r ON r.{near} = s.object "
-                        f"WHERE r.predicate = {code}"
+                        f"WHERE r.predicate = {code} /*@r.image*/"
                     )
         return " UNION ALL ".join(links) if links else None
 
