@@ -115,7 +115,10 @@ def generated_examples(
     return [
         example
         for example in found
-        if not any(vocabulary.is_described(singular(name)) for name in example.hints()["name"])
+        if not any(
+            vocabulary.is_described(singular(name)) or vocabulary.is_colored(singular(name))
+            for name in example.hints()["name"]
+        )
         and "size|little" not in example.hints()["attribute"]
     ]
 

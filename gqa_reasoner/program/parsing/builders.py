@@ -220,6 +220,12 @@ def attribute_of(values: Sequence[Any]) -> Outcome:
     yield from ask(phrase.chain, kind, alternatives)
 
 
+def attribute_of_part(values: Sequence[Any]) -> Outcome:
+    """`What color hair does the man have`: type, name, phrase, alternatives."""
+    kind, name, phrase, alternatives = values
+    yield from ask((*phrase.chain, ("relate", f"{name},of,s")), kind, alternatives)
+
+
 def attribute_owned(values: Sequence[Any]) -> Outcome:
     """`What is the car's color`: phrase, type, alternatives."""
     phrase, kind, alternatives = values

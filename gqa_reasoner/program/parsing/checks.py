@@ -83,6 +83,7 @@ def _relates(first: Phrase, predicate: str, second: Phrase) -> tuple[tuple[str, 
         (f"~~{predicate.partition(' ')[0]}|{first.name}", 1.0),
         (f"split:{first.bare:d}:{second.bare:d}:{form}", 1.0),
         (f"verified:{second.determiner}", 1.0),
+        (f"verified:drops:{bool(second.filters):d}", 1.0),
     )
 
 
@@ -98,6 +99,23 @@ def choose_object(values: Sequence[Any]) -> Outcome:
     phrase, predicate, first, second = values
     relate = ("relate", f"?,{predicate},o")
     yield from ask((*phrase.chain, relate), "name", ("name", first, second))
+
+
+def verify_part(values: Sequence[Any]) -> Outcome:
+    """`Does the man have brown hair`: phrase, (name, filters)."""
+    phrase, (name, filters) = values
+    operation, value = filters[0]
+    if operation != "filter knowledge":
+        check = (operation.replace("filter", "verify"), value)
+        yield on_last(phrase.chain, ("relate", f"{name},of,s"), check), ()
+
+
+def choose_part(values: Sequence[Any]) -> Outcome:
+    """`Does the man have brown or black hair`: phrase, attribute, attribute, name."""
+    phrase, first, second, name = values
+    if first[0] == second[0] and first[1] != second[1]:
+        step = (typed("choose", first[0]), f"{first[1]}|{second[1]}")
+        yield on_last(phrase.chain, ("relate", f"{name},of,s"), step), ()
 
 
 def choose_named(values: Sequence[Any]) -> Outcome:

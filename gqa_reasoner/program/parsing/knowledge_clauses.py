@@ -70,8 +70,10 @@ class KnowledgeChart(RelationChart):
         inside = self.tokens[begin:end]
         if not 0 < len(inside) <= _LONGEST_TAIL:
             return None
-        if inside[0] == "same" or any(
-            token in words.WH or not token[0].isalnum() for token in inside
+        if (
+            inside[0] == "same"
+            or inside[0] in _ANYONE - {"people"}
+            or any(token in words.WH or not token[0].isalnum() for token in inside)
         ):
             return None
         return " ".join(inside)
@@ -126,6 +128,9 @@ class KnowledgeChart(RelationChart):
         else:
             return []
         base = self.word(verb)
+        if base == "use" and self.word(verb + 1) == "for" and self.word(verb + 2).endswith("ing"):
+            value = ("UsedFor", self.word(verb + 2))
+            return [(verb + 3, self.item(value, (("use:UsedFor", 1.0),)))]
         if base not in words.BASE_VERBS:
             return []
         end = verb + 1

@@ -64,6 +64,7 @@ _PRIOR = {
     "place:0": -3.0,
     "relation:turned": -1.0,
     "thing:_": 1.0,
+    "verified:drops:1": -1.0,
     "form:type-bare": -2.0,
     "form:name-or": -1.0,
     "form:exist-in": 2.0,

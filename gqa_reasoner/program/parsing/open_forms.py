@@ -52,6 +52,7 @@ _NAME_FORMS: list[Form] = [
     ("where", "where <think> BE <np> <alts>", lambda v: b.place_of((v[0], None, v[1]))),
     ("where-rel", "where <think> BE <np> <rel> <alts>", b.place_of),
     ("where-rel", "where <think!> <np> BE <rel> <alts>", b.place_of),
+    ("where", "where <think!> <np> BE <alts>", lambda v: b.place_of((v[0], None, v[1]))),
     ("where-do", "where DO <np> <relb> <alts>", b.place_of),
     ("np-where", "<np> BE where", lambda v: b.place_of((v[0], None, None))),
     ("np-rel-where", "<np> BE? <rel> where", lambda v: b.place_of((v[0], v[1], None))),
@@ -140,6 +141,7 @@ _ATTRIBUTE_FORMS: list[Form] = [
 ]
 
 _ATTRIBUTE_FORMS += [
+    ("type-part", "what|which <type> <cat> DO <np> have <alts>", b.attribute_of_part),
     ("type-bare", "what|which <type> <np>", lambda v: b.attribute_of((*v, None))),
     ("type-bare", "the? <type> of <np>", lambda v: b.attribute_of((*v, None))),
     ("type-owned", "what|which <think> BE <np> 's <type> <alts>", b.attribute_owned),

@@ -140,7 +140,7 @@ class PhraseChart(BaseChart):
     ) -> Item:
         """How well a modifier goes with the name (and with a relation already there)."""
         features = self._agreement(modifier.filters, base.name).features
-        if modifier.kind == "knowledge":
+        if modifier.kind in ("knowledge", "use"):
             known, _, tail = modifier.filters[0][1].partition(",")
             group = self.vocabulary.noun_class(base.name)
             living = "living" if group in ("person", "animal") else group

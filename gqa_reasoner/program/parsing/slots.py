@@ -63,6 +63,15 @@ def place_name(chart: PhraseChart, start: int) -> Iterator[Match]:
         yield end, item.value, item.score, item.features
 
 
+def known_place(chart: PhraseChart, start: int) -> Iterator[Match]:
+    """A place's name that the ontology has as one (`Is this a kitchen`, not `Is this a dog`)."""
+    vocabulary = chart.vocabulary
+    for match in place_name(chart, start):
+        types = vocabulary.attribute_types(match[1])
+        if vocabulary.noun_class(match[1]) == "place" or {"place", "room"} & set(types):
+            yield match
+
+
 def option(chart: PhraseChart, start: int) -> Iterator[Match]:
     """A name offered as an answer (`a bed`, `the bed`) → name."""
     for base in chart.bases(start, "o"):
@@ -319,6 +328,7 @@ SLOTS: dict[str, Slot] = {
     "<npx>": phrase_exist,
     "<cat>": category,
     "<place>": place_name,
+    "<place!>": known_place,
     "<option>": option,
     "<described>": described,
     "<attr>": attribute,

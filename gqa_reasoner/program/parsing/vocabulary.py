@@ -72,7 +72,7 @@ class OntologyVocabulary:
         self.is_category = lru_cache(maxsize=20_000)(self.ontology.has_members)
 
     def _knows(self, name: str) -> bool:
-        if self.is_described(name):
+        if self.is_described(name) or self.is_colored(name):
             return False
         return self.ontology.knows(name)
 
@@ -90,6 +90,13 @@ class OntologyVocabulary:
         first, _, rest = name.partition(" ")
         types = self.ontology.attribute_types(first) if rest else ()
         return bool(types) and types[0] in _DESCRIBING and self.ontology.knows(rest)
+
+    def is_colored(self, name: str) -> bool:
+        """Whether a name is a color and a name (`red apple`); that `green tea` is a name of its
+        own, the lexicon must know."""
+        first, _, rest = name.partition(" ")
+        types = self.ontology.attribute_types(first) if rest else ()
+        return bool(types) and types[0] == "color" and self.ontology.knows(rest)
 
     def value(self, attribute: str) -> str:
         """Main form of an attribute (`wooden` → `wood`)."""

@@ -128,6 +128,8 @@ def _unwrapped(tokens: list[str]) -> tuple[list[str], bool]:
             if not _starts(tokens, wrapper) or len(tokens) <= len(wrapper) + 1:
                 continue
             rest = tokens[len(wrapper) :]
+            if rest[0] == "," and len(rest) > 2:
+                return rest[1:], False
             sees = wrapper[-1] == "see"
             fronted = not sees and rest[0] in words.PREPOSITION_STARTS and rest[1] in words.WH
             if fronted or rest[0] in words.WH or rest[0] in ("whether", "if"):
@@ -160,6 +162,10 @@ def _opened(tokens: list[str]) -> list[str]:
             tokens = ["do", "you", "see", *tokens[3:]]
         elif tokens[2:4] == ["make", "out"]:
             tokens = ["do", "you", "see", *tokens[4:]]
+    if tokens and tokens[0] in words.BE and "all" in tokens[2:-1]:
+        at = tokens.index("all", 2)
+        if tokens[at + 1].endswith("ing"):
+            tokens = [*tokens[:at], *tokens[at + 1 :]]
     place = 1 if tokens and tokens[0] in words.WH else 0
     if len(tokens) > place + 3 and tokens[place] in ("has", "have") and "got" in tokens:
         at = tokens.index("got")
