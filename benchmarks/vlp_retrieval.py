@@ -13,11 +13,13 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from eval.retrieval import score_retrieval
 from gqa_reasoner.vlp.checkpoint import load_model
 from gqa_reasoner.vlp.data.feature_cache import FeatureCache
 from gqa_reasoner.vlp.data.records import read_captions
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--captions", type=Path, required=True)
     parser.add_argument("--candidates", type=int, default=32)
     parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--languages", nargs="+", help="also by captions of these, such as de fr")
     parser.add_argument("--limit", type=int, help="only so many dev pictures, for a quick look")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -43,8 +46,6 @@ def main() -> None:
     dev = read_captions(arguments.captions, split="dev")[: arguments.limit]
     start = time.perf_counter()
     similarity, owner, texts = first_stage(model, pieces, dev, cache)
-    from eval.retrieval import score_retrieval
-
     before = score_retrieval(similarity, owner)
     result: dict[str, Any] = {
         "pictures": len(dev),
@@ -83,7 +84,23 @@ def main() -> None:
                 for name in ("text_to_image", "image_to_text")
             },
         }
+    for language in arguments.languages or []:
+        result[f"first_stage_{language}"] = in_language(model, pieces, dev, cache, language)
     print(json.dumps(result, indent=1))
+
+
+def in_language(model: Any, pieces: Any, dev: Any, cache: Any, language: str) -> dict[str, Any]:
+    """One translated line per picture; its word segment is that of English, as in training."""
+    records = [
+        replace(record, captions=record.translations[language][:1])
+        for record in dev
+        if record.translations.get(language)
+    ]
+    similarity, owner, texts = first_stage(model, pieces, records, cache)
+    scores = score_retrieval(similarity, owner).to_json()
+    unknown = [pieces.encode(text) for text in texts]
+    share = sum(row.count(pieces.unknown) for row in unknown) / sum(map(len, unknown))
+    return {"pictures": len(records), "unknown_share": round(share, 4), **scores}
 
 
 def progress(starts: range) -> Any:

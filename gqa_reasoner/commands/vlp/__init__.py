@@ -11,6 +11,7 @@ ACTIONS = {
     "list": ("list_recipes", "the recipes of the family"),
     "features": ("features", "compute a frozen tower's features of pictures, resumable"),
     "words": ("words", "plain captions and a list of whole words, for captioners"),
+    "lexicon": ("lexicon", "bilingual lexicons from translated captions"),
     "pretrain": ("pretrain", "train a recipe with its own losses"),
     "finetune": ("finetune", "train a model for search or for captions"),
     "retrieve": ("retrieve", "index pictures or captions and search them"),
