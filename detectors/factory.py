@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,34 @@ __all__ = ["DETECTOR_SPECS", "create_detector"]
 
 DETECTOR_SPECS = (
     "default (or default:DIR), onnx:PATH, oracle:FILE, photo (a COCO detector of transformers), "
-    "hf:NAME, lxmert:DIR (Visual Genome Faster R-CNN) or rcnn:FILE (detectron2's or torchvision's)"
+    "hf:NAME, zero-shot:NAME[#NAMES] (OWLv2, Grounding DINO; NAMES: a file or a,b,c), "
+    "lxmert:DIR (Visual Genome Faster R-CNN), rcnn:FILE (detectron2's or torchvision's) or "
+    "detectron2:CONFIG[#WEIGHTS] (run by detectron2 itself)"
 )
 
 
-def create_detector(spec: str = "default", *, threshold: float | None = None) -> Detector:
+_NEED_VALUE = ("onnx", "oracle", "hf", "zero-shot", "lxmert", "rcnn", "detectron2")
+
+
+def create_detector(
+    spec: str = "default", *, threshold: float | None = None, labels: Sequence[str] | None = None
+) -> Detector:
     """The detector that `spec` names.
 
     Args:
         spec: `default` for the shipped weights or `default:DIR` for others of that kind;
-            `onnx:PATH`; `oracle:FILE`; `photo`; `hf:NAME`; `lxmert:DIR`; `rcnn:FILE`.
+            `onnx:PATH`; `oracle:FILE`; `photo`; `hf:NAME`; `zero-shot:NAME[#NAMES]`; `lxmert:DIR`;
+            `rcnn:FILE`; `detectron2:CONFIG[#WEIGHTS]`.
         threshold: lowest score of an object; None leaves the detector's own.
+        labels: names that a zero-shot detector looks for, unless `spec` gives them; default:
+            COCO's 80.
 
     Raises:
         InputError: unknown kind, or a part after the colon is missing.
     """
     kind, _, value = spec.partition(":")
+    if labels is not None and kind != "zero-shot":
+        raise InputError(f"detector {spec!r}: only zero-shot:NAME takes names to look for")
     options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
     if kind == "default":
         from detectors.default import RegionDetector
@@ -37,7 +50,7 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
         from detectors.adapters.transformers_detection import PHOTO_DETECTOR, TransformersDetector
 
         return TransformersDetector(PHOTO_DETECTOR, **options)
-    if kind in ("onnx", "oracle", "hf", "lxmert", "rcnn") and not value:
+    if kind in _NEED_VALUE and not value:
         raise InputError(f"detector {spec!r}: expected something after '{kind}:'")
     if kind == "onnx":
         from detectors.adapters.onnx import OnnxDetector
@@ -51,6 +64,18 @@ def create_detector(spec: str = "default", *, threshold: float | None = None) ->
         from detectors.adapters.transformers_detection import TransformersDetector
 
         return TransformersDetector(value, **options)
+    if kind == "zero-shot":
+        from detectors.adapters.zero_shot import ZeroShotDetector, read_labels
+        from detectors.coco_classes import COCO_CLASSES
+
+        name, _, listed = value.partition("#")
+        names = read_labels(listed) if listed else labels or COCO_CLASSES
+        return ZeroShotDetector(name, names, **options)
+    if kind == "detectron2":
+        from detectors.adapters.detectron2 import Detectron2Detector
+
+        name, _, weights = value.partition("#")
+        return Detectron2Detector(name, weights=weights or None, **options)
     if kind in ("lxmert", "rcnn"):
         return _published(kind, value, threshold)
     raise InputError(f"detector {spec!r}: expected one of {DETECTOR_SPECS}")

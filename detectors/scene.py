@@ -120,8 +120,9 @@ class Scene:
             record: `{"width", "height", "objects": {id: {"name", "x", "y", "w", "h", ...}}}`.
             image_id: id of the picture.
             source: file named in error messages.
-            on_problem: `repair` drops dangling relations and clips boxes, noting each in
-                `problems`; `refuse` raises at the first.
+            on_problem: `repair` drops empty objects (without a name or a box) and dangling
+                relations and turns negative boxes round, noting each in `problems`; `refuse`
+                raises at the first.
 
         Raises:
             InputError: a field is missing, of the wrong type, or dangling; one line naming
@@ -141,12 +142,14 @@ class Scene:
         raw_objects = record.get("objects")
         if not isinstance(raw_objects, Mapping):
             raise InputError(f"{where}: field 'objects' must map object ids to objects")
+        faults = {key: fault for key, raw in raw_objects.items() if (fault := _fault(raw))}
+        for object_id, fault in faults.items():
+            problem(f"object {object_id}: {fault}")
+        raw_objects = {key: raw for key, raw in raw_objects.items() if key not in faults}
         objects: list[SceneObject] = []
         relations: list[Relation] = []
         for object_id, raw in raw_objects.items():
             place = f"{where}: object {object_id}"
-            if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
-                raise InputError(f"{place}: field 'name' must be a string")
             x, y, w, h = (_number(raw, key, place) for key in ("x", "y", "w", "h"))
             if w < 0 or h < 0:
                 problem(f"object {object_id}: negative box size w={w} h={h}")
@@ -257,6 +260,17 @@ class Scene:
                 score=relation.score,
             )
         return graph
+
+
+def _fault(raw: Any) -> str | None:
+    """Why an object of a graph is none: no name, or no box; None for a sound one."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str) or not raw["name"]:
+        return "field 'name' must be a string"
+    for key in ("x", "y", "w", "h"):
+        value = raw.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+            return f"field {key!r} must be a number, got {value!r}"
+    return None
 
 
 def _number(record: Mapping[str, Any], key: str, where: str) -> Number:

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from detectors.adapters.finish import finish_scene
+from detectors.adapters.loop import PictureDetector
 from detectors.coco_classes import COCO_CLASSES
 from detectors.errors import InputError
-from detectors.images import load_image
-from detectors.scene import Scene, SceneObject
+from detectors.scene import SceneObject
 
 __all__ = ["OnnxDetector", "decode_yolox", "suppress"]
 
@@ -26,7 +25,7 @@ _STRIDES = (8, 16, 32)
 _FILL = 114
 
 
-class OnnxDetector:
+class OnnxDetector(PictureDetector):
     """Runs an ONNX detector with onnxruntime (optional extra `onnx`).
 
     Args:
@@ -52,6 +51,7 @@ class OnnxDetector:
         threads: int = 0,
     ) -> None:
         self.path = Path(path)
+        self.label = f"onnx:{self.path.name}"
         self.class_names = tuple(class_names)
         self.threshold = threshold
         self.iou = iou
@@ -64,21 +64,8 @@ class OnnxDetector:
         sides = [side if isinstance(side, int) else 640 for side in shape[2:]]
         self.height, self.width = sides
 
-    def detect(
-        self,
-        images: Sequence[Image.Image | str | Path],
-        image_ids: Sequence[str] | None = None,
-    ) -> list[Scene]:
-        """Scenes of pictures (PIL or paths); colours come from pixels, relations from boxes."""
-        scenes = []
-        for position, item in enumerate(images):
-            image = item if isinstance(item, Image.Image) else load_image(item)
-            default = Path(item).stem if isinstance(item, (str, Path)) else str(position)
-            image_id = image_ids[position] if image_ids is not None else default
-            scenes.append(self._detect_one(image, image_id))
-        return scenes
-
-    def _detect_one(self, image: Image.Image, image_id: str) -> Scene:
+    def find(self, image: Image.Image) -> list[SceneObject]:
+        """Objects of a picture after suppression per class."""
         pixels, ratio = _letterbox(image, self.width, self.height)
         outputs = self.session.run(None, {self.input_name: pixels[None]})
         boxes, scores, labels = self._read(outputs)
@@ -87,7 +74,7 @@ class OnnxDetector:
         limits = np.array([image.width, image.height] * 2, dtype=np.float32)
         boxes = np.clip(boxes, 0, limits)
         keep = suppress(boxes, scores, labels, self.iou)
-        objects = [
+        return [
             SceneObject(
                 id=str(rank),
                 name=self.class_names[int(labels[row])],
@@ -97,7 +84,6 @@ class OnnxDetector:
             for rank, row in enumerate(keep)
             if boxes[row, 2] > boxes[row, 0] and boxes[row, 3] > boxes[row, 1]
         ]
-        return finish_scene(image, image_id, objects, detector=f"onnx:{self.path.name}")
 
     def _read(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes (N, 4) in input pixels, scores (N,), labels (N,) of the raw outputs."""

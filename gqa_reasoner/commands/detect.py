@@ -21,7 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detector",
         default="default",
         metavar="SPEC",
-        help="default, onnx:PATH, oracle:FILE, photo (a COCO detector of transformers) or hf:NAME",
+        help="default, onnx:PATH, oracle:FILE, photo (a COCO detector of transformers), hf:NAME, "
+        "zero-shot:NAME (OWLv2, Grounding DINO), lxmert:DIR, rcnn:FILE or detectron2:CONFIG",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="what a zero-shot detector looks for: a file with one name a line, a,b,c, or "
+        "@CATEGORY for the ontology's names of a category, such as @furniture (default: COCO's 80)",
     )
     parser.add_argument(
         "--threshold", type=_share, help="lowest score of an object, 0 to 1 (default: detector's)"
@@ -44,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     from detectors.factory import create_detector
     from detectors.images import load_image
 
-    detector = create_detector(arguments.detector, threshold=arguments.threshold)
+    labels = None if arguments.labels is None else names_to_find(arguments.labels)
+    detector = create_detector(arguments.detector, threshold=arguments.threshold, labels=labels)
     scenes: list[Scene] = []
     failures: list[str] = []
     starts = range(0, len(arguments.images), _BATCH)
@@ -69,6 +77,30 @@ def run(arguments: argparse.Namespace) -> int:
     for line in failures:
         print(f"gqa-reasoner detect: {line}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def names_to_find(text: str) -> tuple[str, ...]:
+    """Names of a file, of a list, or of the ontology's categories that `@` marks.
+
+    Raises:
+        InputError: a category that the ontology does not know, or no name at all.
+    """
+    from detectors.adapters.zero_shot import read_labels
+    from detectors.errors import InputError
+    from knowledge.ontology import Ontology
+
+    names: list[str] = []
+    for part in read_labels(text):
+        if not part.startswith("@"):
+            names.append(part)
+            continue
+        members = Ontology.default().members(part[1:])
+        if not members:
+            raise InputError(f"--labels: the ontology has no category {part[1:]!r}")
+        names.extend(members)
+    if not names:
+        raise InputError(f"--labels: no names in {text!r}")
+    return tuple(dict.fromkeys(names))
 
 
 def describe(scene: Scene) -> str:
