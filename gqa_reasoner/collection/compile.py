@@ -241,7 +241,7 @@ class Compiler:
         """From `least` to `most` objects of a table (`most` None: no limit)."""
         top = (most if most is not None else least - 1) + 1
         if top < 1:
-            return Truth(self.new(f"SELECT DISTINCT image, 1.0 AS p FROM {table}"), 1.0)
+            return Truth(self.new(f"SELECT DISTINCT image, 1.0::DOUBLE AS p FROM {table}"), 1.0)
         places = ", ".join(map(str, range(1, top + 1)))
         polynomial = (
             f"list_reduce(list([1 - p, p]), lambda x, y: list_transform([{places}], lambda j: "

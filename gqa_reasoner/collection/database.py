@@ -310,8 +310,8 @@ def _agree(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     found = read_settings(folder)
     for key in _MUST_EQUAL:
         moved = key == "source" and folder.resolve().parent == Path(str(wanted.get(key)))
-        if key in wanted and found.get(key) != wanted[key] and not moved:
-            raise InputError(_other(folder, key, found.get(key), wanted[key]))
+        if key in wanted and found.get(key) not in (None, wanted[key]) and not moved:
+            raise InputError(_other(folder, key, found[key], wanted[key]))
     for key in _FILLED_LATER:
         if wanted.get(key) is not None and found.get(key) not in (None, wanted[key]):
             if key in ("encoder", "captioner") and _same_print(found, wanted, key):

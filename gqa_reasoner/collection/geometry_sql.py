@@ -65,7 +65,7 @@ def _on(one: str, other: str) -> str:
     height = _extent(other, "y")
     depth = f"(({one}.y2 - {other}.y1) / {height})"
     inside = f"({_shared(one, other, 'x')} / {_extent(one, 'x')})"
-    higher = f"(({other}.y1 - {one}.y1) / {height})"
+    higher = f"(({other}.y1 - {one}.y1) / {_extent(one, 'y')})"
     touching = f"{_sigmoid(8, f'{depth} + 0.25')} * {_sigmoid(8, f'1.15 - {depth}')}"
     return f"({touching} * {_sigmoid(8, f'{inside} - 0.5')} * {_sigmoid(8, f'{higher} + 0.3')})"
 

@@ -225,7 +225,9 @@ class _Asked:
                 raise NotCoveredError("a question that is not about which pictures")
             truth = compiled.truth
         else:
-            truth = Truth(compiler.new("SELECT image, 1.0 AS p FROM images WHERE FALSE"), 1.0)
+            truth = Truth(
+                compiler.new("SELECT image, 1.0::DOUBLE AS p FROM images WHERE FALSE"), 1.0
+            )
         if given is None:
             return self._answer(weigh(self.connection, compiler, truth))
         shown = list(compiler.evidence)
