@@ -88,6 +88,24 @@ def recalls(scores: Any) -> dict[str, float]:
     return {f"{name}_r{k}": getattr(way, f"r{k}") for name, way in both for k in (1, 5, 10)}
 
 
+def caption_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> dict[str, float]:
+    """BLEU-4 and CIDEr of beam 3."""
+    from eval.captioning import score_captions
+    from gqa_reasoner.vlp.captioning.captioner import Captioner, CaptionSettings
+
+    captioner = Captioner(model, pieces)
+    said = {}
+    for start in range(0, len(records), 50):
+        part = records[start : start + 50]
+        features = cache.rows([record.image for record in part])
+        found = captioner.caption_features(features, CaptionSettings(beams=3, length_penalty=0.7))
+        said |= {record.image_id: one[0].text for record, one in zip(part, found, strict=True)}
+    truth = {record.image_id: list(record.captions) for record in records}
+    scores = score_captions(said, truth, tokenizer="plain", metrics=("BLEU-4", "CIDEr"))
+    values = scores.to_json() if hasattr(scores, "to_json") else vars(scores)
+    return json.loads(json.dumps(values, default=str))
+
+
 def evaluate(arguments: Any, folder: Path) -> dict[str, Any]:
     """Rank the dev split."""
     model, pieces = load_model(folder)
@@ -95,7 +113,7 @@ def evaluate(arguments: Any, folder: Path) -> dict[str, Any]:
     records = read_captions(arguments.captions, split="dev")
     result: dict[str, Any] = {}
     if model.config.plan == "encoder_decoder":
-        return result
+        return {"captions": caption_scores(model, pieces, cache, records)}
     if model.config.plan == "dual":
         result["full"] = recalls(full_scores(model, pieces, cache, records))
     order = np.random.default_rng(1).permutation(len(records))
@@ -131,7 +149,8 @@ def run(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     start = None
     if arguments.pretrain_seconds > 0:
-        result["pretrain"] = train(arguments, recipe, sources, config, arguments.pretrain_seconds)
+        own = replace(sources, captions=arguments.pretrain_captions or arguments.captions)
+        result["pretrain"] = train(arguments, recipe, own, config, arguments.pretrain_seconds)
         start = work / "pretrain" / "model"
     if recipe.plan == "dual" and start is not None:
         folder = start  # its own loss is already that of the task
@@ -176,6 +195,7 @@ def main() -> None:
     one.add_argument("--features", type=Path, required=True)
     one.add_argument("--captions", type=Path, required=True)
     one.add_argument("--work", type=Path, required=True)
+    one.add_argument("--pretrain-captions", type=Path)
     one.add_argument("--pieces", type=Path)
     one.add_argument("--scenes", type=Path)
     one.add_argument("--lexicons", type=Path)

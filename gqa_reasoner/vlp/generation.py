@@ -18,7 +18,7 @@ from gqa_reasoner.vlp.masking import SPECIAL_PIECES, drop_words
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.recipe import Masking
 
-__all__ = ["generation_losses", "shifted"]
+__all__ = ["generation_losses", "shifted", "word_loss"]
 
 CLS, SEP, MASK, BOS, EOS = 2, 3, 4, 5, 6
 
@@ -52,22 +52,33 @@ def generation_losses(
     inputs, labels = shifted(batch.ids, batch.mask)
     vision = model.embed_images(batch.features).tokens[batch.owner]
     if "next_token" in wanted:
-        logits = model.generate_logits(inputs, batch.mask, vision, None)
-        found["next_token"] = next_token(logits, labels, 0.1)
+        states = model.generate_states(inputs, batch.mask, vision, None)
+        found["next_token"] = word_loss(model, states, labels, 0.1)
     if "masked_generation" in wanted:
         source, span = _hide_span(batch.ids, batch.mask, generator)
         memory, memory_mask = _source(model, vision, source, batch.mask)
-        logits = model.generate_logits(inputs, batch.mask, memory, memory_mask)
+        states = model.generate_states(inputs, batch.mask, memory, memory_mask)
         inside = functional.pad(span[:, 1:], (0, 1), value=False)
-        found["masked_generation"] = next_token(logits, labels.masked_fill(~inside, IGNORED))
+        hidden = labels.masked_fill(~inside, IGNORED)
+        found["masked_generation"] = word_loss(model, states, hidden)
     if "denoising" in wanted:
         source, source_mask = drop_words(batch.ids, drop=0.3, shuffle=3.0, generator=generator)
         memory, memory_mask = _source(model, vision, source, source_mask)
-        logits = model.generate_logits(inputs, batch.mask, memory, memory_mask)
-        found["denoising"] = next_token(logits, labels)
+        states = model.generate_states(inputs, batch.mask, memory, memory_mask)
+        found["denoising"] = word_loss(model, states, labels)
     if "feature_generation" in wanted:
         found["feature_generation"] = _feature_loss(model, batch)
     return found
+
+
+def word_loss(
+    model: VisionLanguageModel, states: Tensor, labels: Tensor, smoothing: float = 0.0
+) -> Tensor:
+    """`next_token` of states (N, T, D); logits are computed only where there is a label."""
+    counted = labels != IGNORED
+    if not bool(counted.any()):
+        return states.sum() * 0
+    return next_token(model.word_logits(states[counted])[None], labels[counted][None], smoothing)
 
 
 def _source(

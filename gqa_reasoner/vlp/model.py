@@ -241,14 +241,16 @@ class VisionLanguageModel(nn.Module):
         """
         self._require("encoder_decoder", "caption_logits")
         vision = self.embed_images(features).tokens
-        return self.generate_logits(ids, mask, vision, None)
+        return self.word_logits(self.generate_states(ids, mask, vision, None))
 
-    def generate_logits(
+    def generate_states(
         self, ids: Tensor, mask: Tensor | None, memory: Tensor, memory_mask: Tensor | None
     ) -> Tensor:
-        """As `caption_logits`, over any source tokens (B, M, D) with their mask (B, M)."""
+        """Decoder states (B, T, D) of words from <bos> on, over any source tokens (B, M, D) with
+        their mask (B, M); `word_logits` reads them."""
         output = self.trunk(self.embed_text(ids), memory, text_mask=mask, vision_mask=memory_mask)
-        return self.word_logits(output.text)
+        states: Tensor = output.text
+        return states
 
     def begin_captions(self, features: Tensor) -> DecodeState:
         """Take pictures (B, V, F) for step-by-step decoding.

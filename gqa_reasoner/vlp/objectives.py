@@ -14,6 +14,7 @@ from torch.nn import functional
 from detectors.errors import InputError
 from gqa_reasoner.vlp.corpus import Batch
 from gqa_reasoner.vlp.embed import Hidden
+from gqa_reasoner.vlp.generation import generation_losses, shifted, word_loss
 from gqa_reasoner.vlp.losses import (
     IGNORED,
     hard_negatives,
@@ -21,7 +22,6 @@ from gqa_reasoner.vlp.losses import (
     masked_class,
     masked_code,
     masked_features,
-    masked_ids,
     match_ranking,
     next_token,
     symmetric_contrastive,
@@ -81,8 +81,6 @@ class Objective:
         if self.recipe.plan == "dual":
             return {"contrastive": _contrastive(model, batch)}
         if self.recipe.plan == "encoder_decoder":
-            from gqa_reasoner.vlp.generation import generation_losses
-
             return generation_losses(
                 model, batch, self.recipe.losses, self.recipe.masking, generator
             )
@@ -126,7 +124,7 @@ class Objective:
         found: dict[str, Tensor] = {}
         wanted = self.recipe.losses
         if "masked_words" in wanted:
-            found["masked_words"] = _word_loss(model, output.text, labels)
+            found["masked_words"] = word_loss(model, _present(output.text), labels)
         if vision.hidden is not None and kept is None:
             counted = vision.hidden & matched[:, None]
             found |= self._region_losses(model, output.vision, features, vision.codes, counted)
@@ -153,7 +151,7 @@ class Objective:
         masked = self._mask_words(batch.ids, batch.starts, None, generator)
         text = model.embed_text(masked.ids, language=batch.language)
         alone = model.trunk(text, text_mask=batch.mask)
-        word_loss = _word_loss(model, alone.text, masked.labels)
+        text_loss = word_loss(model, _present(alone.text), masked.labels)
 
         tags = batch.tags
         start = torch.full((len(tags.ids), 1), 2)  # [CLS]
@@ -168,8 +166,8 @@ class Objective:
         vision = model.embed_images(batch.features, hidden=hide)
         output = model.trunk(joined, vision.tokens, text_mask=mask)
         labels = functional.pad(hidden_tags.labels, (1, 0), value=IGNORED)
-        tag_loss = _word_loss(model, output.text, labels)
-        found = {"masked_words": (word_loss + tag_loss) / 2}
+        tag_loss = word_loss(model, _present(output.text), labels)
+        found = {"masked_words": (text_loss + tag_loss) / 2}
         if vision.hidden is not None:
             found |= self._region_losses(
                 model, output.vision, batch.features, vision.codes, vision.hidden
@@ -263,14 +261,10 @@ class Objective:
         return found
 
 
-def _word_loss(model: VisionLanguageModel, states: Tensor | None, labels: Tensor) -> Tensor:
-    """Masked words; logits are computed only where there is a label."""
+def _present(states: Tensor | None) -> Tensor:
     if states is None:
         raise InputError("masked words: expected text states, got none")
-    counted = labels != IGNORED
-    if not bool(counted.any()):
-        return states.sum() * 0
-    return masked_ids(model.word_logits(states[counted])[None], labels[counted][None])
+    return states
 
 
 def join_tags(
@@ -328,15 +322,14 @@ def retrieval_loss(
 def captioning_loss(model: VisionLanguageModel, batch: Batch, *, smoothing: float = 0.1) -> Tensor:
     """Fine-tuning for captions: the next word, given the picture and the words so far."""
     from gqa_reasoner.vlp.captioning.teaching import taught_logits
-    from gqa_reasoner.vlp.generation import shifted
 
     inputs, labels = shifted(batch.ids, batch.mask)
     pictures = len(batch.features)
     each = torch.arange(pictures).repeat_interleave(max(len(inputs) // pictures, 1))
     if not torch.equal(batch.owner, each):  # pictures with different numbers of captions
         vision = model.embed_images(batch.features).tokens[batch.owner]
-        logits = model.generate_logits(inputs, batch.mask, vision, None)
-        return next_token(logits, labels, smoothing)
+        states = model.generate_states(inputs, batch.mask, vision, None)
+        return word_loss(model, states, labels, smoothing)
     shape = (pictures, -1, inputs.shape[1])
     ids, labels = inputs.view(shape), labels.view(shape)
     counted = labels != IGNORED
