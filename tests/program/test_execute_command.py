@@ -142,3 +142,39 @@ def test_unreadable_questions_give_one_line_and_status_two(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert "questions.json" in lines[-1]
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ("select: dog->verify colr: red [0]", "step 1: unknown operation 'verify colr'"),
+        ("select: dog->and:  [0]", "step 1 (and): expected 2 dependencies, got 1"),
+        ("select: dog->verify color: red", "step 1 (verify color): expected 1 dependencies"),
+        ("select: dog->verify color: red [2]->exist: ? [0]", "step 1 (verify color): depends on"),
+        ("select: dog->filter color: red [1]->exist: ? [1]", "step 1 (filter color): depends on"),
+        ("select: dog->exist: ? [-1]", "step 1 (exist): depends on step -1"),
+        ("select: dog->relate: cat near [0]->exist: ? [1]", "step 1: relate: expected"),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_listed_with_its_step(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str], steps: str, reason: str
+) -> None:
+    files["questions"].write_text(json.dumps({"9": _question("a", steps, "yes")}))
+    assert _run(files) == 1
+    assert f"question 9: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("thing", [{}, {"name": "dog"}, {"name": "", "x": 1}, 5])
+def test_an_empty_object_is_refused_or_dropped_by_image_id(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str], thing: Any
+) -> None:
+    faulty = json.loads(json.dumps(GRAPH))
+    faulty["objects"]["8"] = thing
+    files["graphs"].write_text(json.dumps({"a": faulty}))
+    assert _run(files) == 2
+    assert "image a: object 8: field" in capsys.readouterr().err
+    _run(files, "--repair")
+    messages = capsys.readouterr().err
+    assert "repaired: " in messages
+    assert "image a: object 8: field" in messages
+    assert "names the missing object '8'" in messages
