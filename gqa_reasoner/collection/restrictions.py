@@ -167,9 +167,9 @@ def _span(text: str) -> tuple[datetime, datetime] | None:
         words = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", text.lower()))
         month = next(filter(None, map(_month_number, words)), None)
         numbers = [int(word) for word in words if word.isdigit()]
-        year = next((number for number in numbers if number > 31), None)
-        day_number = next((number for number in numbers if number <= 31), None)
-        if month is None or year is None:
+        year = max((number for number in numbers if number > 31), default=None)
+        day_number = next((number for number in numbers if number != year), None)
+        if month is None or year is None or year < 1900:
             return None
         if day_number is not None:
             day = datetime(year, month, day_number)
