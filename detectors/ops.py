@@ -17,6 +17,7 @@ from torch import Tensor
 
 from detectors.boxes import box_area, pairwise_intersection
 from detectors.region_pooling import in_order, interpolation, pool_dense, pool_sparse
+from detectors.suppression import keep_unsuppressed, overlapping_pairs
 
 __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
 
@@ -66,6 +67,10 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, *, backend: Backend = "
     if compiled is not None:
         return compiled.nms(boxes, scores, threshold)
     order = torch.argsort(scores, descending=True, stable=True)
+    if boxes.shape[0] > _NMS_BLOCK:
+        pairs = overlapping_pairs(boxes.detach()[order], threshold)
+        if pairs is not None:
+            return order[keep_unsuppressed(len(order), pairs)]
     kept: list[Tensor] = []
     block_size = 64 if boxes.shape[0] > _NMS_BLOCK else _NMS_BLOCK
     while order.numel():

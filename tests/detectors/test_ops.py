@@ -162,3 +162,18 @@ def test_roi_pool_equals_its_definition(scale: float) -> None:
         torch.from_numpy(features), torch.from_numpy(regions), (3, 4), spatial_scale=scale
     )
     np.testing.assert_array_equal(result.numpy(), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("most_pairs", [10**7, 100])
+def test_many_boxes_are_suppressed_as_by_the_reference(
+    threshold: float, most_pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detectors.suppression._MOST_PAIRS", most_pairs)
+    rng = np.random.default_rng(5)
+    corner = rng.integers(0, 60, (700, 2))
+    boxes = np.concatenate([corner, corner + rng.integers(0, 25, (700, 2))], axis=1)
+    boxes = boxes.astype(np.float32)  # whole numbers: many overlaps of exactly the threshold
+    scores = rng.integers(0, 300, 700).astype(np.float32)
+    kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), threshold, backend="torch")
+    assert kept.tolist() == reference.nms(boxes, scores, threshold)
