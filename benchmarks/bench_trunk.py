@@ -1,18 +1,26 @@
 """Speed of the trunk beside `transformers`: same weights, same inputs, float32, one process.
 
-    python benchmarks/bench_trunk.py [--size small|base] [--threads 2] [--repeats 5] [--json OUT]
+    python benchmarks/bench_trunk.py [--size small|base] [--threads 2] [--repeats 5]
+        [--cases visualbert,lxmert,bert,expanded] [--no-memory] [--json OUT]
 
 Cases: 32 questions of 6 to 20 tokens with 36 regions (VisualBERT, LXMERT, and BERT with SDPA over
-as many tokens); expanded inputs of 60 to 260 tokens, padded to the longest, where the trunk leaves padding out
-real positions and BERT cannot. Each pair first has to agree to 1e-4 at real positions; the times
-are medians, taken in turn. The peak memory is not compared here.
+as many tokens); expanded inputs of 60 to 260 tokens, padded to the longest. The trunk leaves
+padding out, which BERT cannot. Each pair first has to agree to 1e-5 at real positions; the times
+are medians, taken in turn, with `torch.inference_mode` on both sides. `frozen` is the trunk after
+`Trunk.freeze()`, `bfloat16` the same with its weights and states in bfloat16. The memory is the
+peak of a fresh process that builds the model, runs it three times (the training step too) and
+exits, above that of one that builds nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import os
+import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +48,9 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cases", default="visualbert,lxmert,bert,expanded")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     return parser.parse_args(words)
 
@@ -50,16 +61,26 @@ def mask_of(least: int, most: int, generator: torch.Generator) -> Tensor:
     return (torch.arange(most)[None] < lengths[:, None]).long()
 
 
-def loaded(ours: nn.Module, theirs: nn.Module, rules: Any, ignored: Sequence[str]) -> nn.Module:
+def loaded(
+    ours: nn.Module, theirs: nn.Module | None, rules: Any, ignored: Sequence[str]
+) -> nn.Module:
+    """Ours with their weights; without them as it is."""
+    if theirs is None:
+        return ours.eval()
     ours.load_state_dict(from_theirs(rules, theirs.state_dict(), "bench", ignored=ignored))
     return ours.eval()
 
 
-def visualbert_case(sizes: dict[str, int], generator: torch.Generator) -> dict[str, Any]:
+def visualbert_case(
+    sizes: dict[str, int], generator: torch.Generator, alone: str
+) -> dict[str, Any]:
     config = transformers.VisualBertConfig(vocab_size=1000, visual_embedding_dim=512, **sizes)
-    theirs = transformers.VisualBertModel(config).eval()
-    ours = loaded(visualbert.build(config.to_dict()), theirs, visualbert.rules(config.to_dict()),
-                  visualbert.IGNORED)  # fmt: skip
+    theirs = None if "ours" in alone else transformers.VisualBertModel(config).eval()
+    record = config.to_dict()
+    ours = None
+    if alone != "theirs":
+        ours = loaded(visualbert.build(record), theirs, visualbert.rules(record),
+                      visualbert.IGNORED)  # fmt: skip
     mask = mask_of(6, 20, generator)
     ids = torch.randint(5, 1000, mask.shape, generator=generator)
     features = torch.randn(BATCH, 36, 512, generator=generator)
@@ -71,16 +92,20 @@ def visualbert_case(sizes: dict[str, int], generator: torch.Generator) -> dict[s
     }
 
 
-def lxmert_case(sizes: dict[str, int], generator: torch.Generator) -> dict[str, Any]:
+def lxmert_case(sizes: dict[str, int], generator: torch.Generator, alone: str) -> dict[str, Any]:
     sizes = dict(sizes)
     layers = sizes.pop("num_hidden_layers")
     config = transformers.LxmertConfig(
         vocab_size=1000, visual_feat_dim=512, l_layers=max(1, layers * 3 // 4),
         r_layers=max(1, layers * 5 // 12), x_layers=max(1, layers * 5 // 12), **sizes
     )  # fmt: skip
-    theirs = transformers.LxmertModel(config).eval()
+    theirs = None if "ours" in alone else transformers.LxmertModel(config).eval()
     record = config.to_dict()
-    ours = loaded(lxmert.build(record), theirs, lxmert.rules(record), lxmert.IGNORED)
+    ours = (
+        None
+        if alone == "theirs"
+        else loaded(lxmert.build(record), theirs, lxmert.rules(record), lxmert.IGNORED)
+    )
     mask = mask_of(6, 20, generator)
     ids = torch.randint(5, 1000, mask.shape, generator=generator)
     features = torch.randn(BATCH, 36, 512, generator=generator)
@@ -93,20 +118,24 @@ def lxmert_case(sizes: dict[str, int], generator: torch.Generator) -> dict[str, 
 
 
 def bert_case(
-    sizes: dict[str, int], generator: torch.Generator, least: int, most: int, *, packed: bool
+    sizes: dict[str, int], generator: torch.Generator, least: int, most: int, alone: str
 ) -> dict[str, Any]:
     config = transformers.BertConfig(
         vocab_size=1000, attn_implementation="sdpa", max_position_embeddings=512, **sizes
     )
-    theirs = transformers.BertModel(config).eval()
+    theirs = None if "ours" in alone else transformers.BertModel(config).eval()
     record = config.to_dict()
-    ours = loaded(bert.build(record), theirs, bert.rules(record), bert.IGNORED)
+    ours = (
+        None
+        if alone == "theirs"
+        else loaded(bert.build(record), theirs, bert.rules(record), bert.IGNORED)
+    )
     mask = mask_of(least, most, generator)
     ids = torch.randint(5, 1000, mask.shape, generator=generator)
     real = mask.bool()
 
     def run_ours() -> Tensor:
-        output = ours.trunk(ours.embedding(ids), text_mask=real, packed=packed)
+        output = ours.trunk(ours.embedding(ids), text_mask=real, packed=True)
         return output.text[real]
 
     return {
@@ -134,24 +163,86 @@ def compare(case: dict[str, Any], repeats: int) -> dict[str, float]:
     with torch.inference_mode():
         first, second = case["ours"](), case["theirs"]()
     error = float((first - second).abs().max() / second.abs().max())
-    if error > 1e-4:
+    if error > 1e-5:
         raise SystemExit(f"the two sides disagree: relative error {error}")
     result = {"relative error": error}
-    for train in (False, True):
-        for model in (ours, theirs):
-            for module in model.modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = 0.0
-        times: dict[str, list[float]] = {"ours": [], "theirs": []}
-        for _ in range(repeats + 1):
-            for side, model in (("ours", ours), ("theirs", theirs)):
-                times[side].append(seconds_of(case[side], model, train))
-        name = "training step" if train else "inference"
-        medians = {side: statistics.median(values[1:]) for side, values in times.items()}
-        result[f"{name}, ours"] = round(medians["ours"], 4)
-        result[f"{name}, theirs"] = round(medians["theirs"], 4)
-        result[f"{name}, ratio"] = round(medians["theirs"] / medians["ours"], 2)
+    for model in (ours, theirs):
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    in_turn(result, "inference", case, repeats, train=False)
+    in_turn(result, "training step", case, repeats, train=True)
+    for model in (ours, theirs):
+        model.zero_grad(set_to_none=True)
+    half = copy.deepcopy(ours.trunk).to(torch.bfloat16).freeze()
+    ours.trunk.freeze()
+    with torch.inference_mode():
+        frozen = case["ours"]()
+    result["frozen, relative error"] = float((frozen - second).abs().max() / second.abs().max())
+    in_turn(result, "frozen inference", case, repeats, train=False)
+    times: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    whole = ours.trunk
+    for _ in range(repeats + 1):
+        for name, trunk in (("float32", whole), ("bfloat16", HalfTrunk(half))):
+            ours.trunk = trunk
+            times[name].append(seconds_of(case["ours"], ours, False))
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    result["bfloat16 over frozen float32"] = round(medians["float32"] / medians["bfloat16"], 2)
     return result
+
+
+class HalfTrunk(nn.Module):
+    """A bfloat16 trunk between float32 embeddings and heads."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, *streams: Tensor, **options: Any) -> Any:
+        found = self.trunk(*(stream.bfloat16() for stream in streams), **options)
+        vision = None if found.vision is None else found.vision.float()
+        return found._replace(text=found.text.float(), vision=vision)
+
+
+def in_turn(
+    result: dict[str, float], name: str, case: dict[str, Any], repeats: int, *, train: bool
+) -> None:
+    """Add the medians and their ratio to `result`."""
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(repeats + 1):
+        for side, model in zip(times, case["models"], strict=True):
+            times[side].append(seconds_of(case[side], model, train))
+    medians = {side: statistics.median(values[1:]) for side, values in times.items()}
+    result[f"{name}, ours"] = round(medians["ours"], 4)
+    result[f"{name}, theirs"] = round(medians["theirs"], 4)
+    result[f"{name}, ratio"] = round(medians["theirs"] / medians["ours"], 2)
+
+
+def peak_of(case: dict[str, Any] | None, side: str) -> int:
+    """Peak resident bytes of this process after running one side."""
+    if case is not None:
+        place = ("ours", "theirs").index(side.removeprefix("frozen "))
+        model, run = case["models"][place], case[("ours", "theirs")[place]]
+        case["models"] = case["ours"] = case["theirs"] = None
+        if side.startswith("frozen"):
+            model.trunk.freeze()
+        for _ in range(3):
+            seconds_of(run, model, False)
+        if not side.startswith("frozen"):
+            seconds_of(run, model, True)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory(arguments: argparse.Namespace, case: str) -> dict[str, float]:
+    """Peak megabytes of each side in a process of its own."""
+    words = [sys.executable, __file__, "--size", arguments.size, "--threads",
+             str(arguments.threads), "--cases", case, "--peak"]  # fmt: skip
+    peaks = {
+        side: int(subprocess.run([*words, side], capture_output=True, text=True, check=True).stdout)
+        for side in ("nothing", "ours", "frozen ours", "theirs")
+    }
+    base = peaks.pop("nothing")
+    return {f"memory above start, {s} (MB)": round((p - base) / 2**20) for s, p in peaks.items()}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -161,19 +252,27 @@ def main(words: Sequence[str] | None = None) -> int:
     generator = torch.Generator().manual_seed(1)
     sizes = SIZES[arguments.size]
     cases = {
-        "VisualBertModel, 36 regions": lambda: visualbert_case(sizes, generator),
-        "LxmertModel, 36 regions": lambda: lxmert_case(sizes, generator),
-        "BertModel (SDPA), 42-56 tokens": lambda: bert_case(sizes, generator, 42, 56, packed=False),
-        "BertModel (SDPA), 60-260 tokens, packed": lambda: bert_case(
-            sizes, generator, 60, 260, packed=True
-        ),
+        "visualbert": lambda alone: visualbert_case(sizes, generator, alone),
+        "lxmert": lambda alone: lxmert_case(sizes, generator, alone),
+        "bert": lambda alone: bert_case(sizes, generator, 42, 56, alone),
+        "expanded": lambda alone: bert_case(sizes, generator, 60, 260, alone),
     }
+    chosen = arguments.cases.split(",")
+    if arguments.peak:
+        case = None if arguments.peak == "nothing" else cases[chosen[0]](arguments.peak)
+        print(peak_of(case, arguments.peak))
+        return 0
     report = {}
-    for name, make in cases.items():
-        report[name] = compare(make(), arguments.repeats)
+    for name in chosen:
+        report[name] = compare(cases[name](""), arguments.repeats)
+        if not arguments.no_memory:
+            report[name] |= memory(arguments, name)
         print(f"{name}: {json.dumps(report[name])}", flush=True)
     if arguments.json:
-        record = {"size": arguments.size, "threads": arguments.threads, "cases": report}
+        record = {
+            "size": arguments.size, "threads": arguments.threads, "cases": report,
+            "load average": os.getloadavg(),
+        }  # fmt: skip
         arguments.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 

@@ -6,7 +6,8 @@ Legend: B questions, T text tokens, V vision tokens, F feature size, E edges, K 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +62,22 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        if self.kind.device == device:
+            return self
+        moved: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                moved[item.name] = value.to(device)
+            elif isinstance(value, TokenBags):
+                parts = (value.ids, value.weights, value.offsets)
+                moved[item.name] = TokenBags(*(part.to(device) for part in parts))
+            elif isinstance(value, Edges):
+                moved[item.name] = Edges(*(part.to(device) for part in value))
+        return replace(self, **moved)
 
 
 def _bags(items: Sequence[Bags], length: int) -> TokenBags:

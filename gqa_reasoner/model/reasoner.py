@@ -153,8 +153,10 @@ class ReasonerModel(nn.Module):
         self.register_buffer("answer_offsets", counts.cumsum(0)[:-1], persistent=False)
         self.register_buffer("answer_weights", torch.tensor(shares), persistent=False)
 
-    def forward(self, batch: Batch, *, keep_attention: bool = False) -> ReasonerOutput:
-        """Answer logits for a batch."""
+    def states(
+        self, batch: Batch, *, keep_attention: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """(B, T, D) and (B, V, D) after the trunk; the last row's attention; the gate's shares."""
         text, vision = self._embed(batch)
         taken = None
         if self.gate is not None:
@@ -172,8 +174,16 @@ class ReasonerModel(nn.Module):
             packed=True,
             keep_attention=(last,) if keep_attention else (),
         )
-        rows = torch.arange(len(batch))
-        states, objects = output.text.to(text.dtype), output.vision.to(text.dtype)
+        attention = None
+        if keep_attention:
+            length = text.shape[1]
+            attention = output.attention[last].mean(dim=1)[:, :length, length:]
+        return output.text.to(text.dtype), output.vision.to(text.dtype), attention, taken
+
+    def forward(self, batch: Batch, *, keep_attention: bool = False) -> ReasonerOutput:
+        """Answer logits for a batch."""
+        states, objects, attention, taken = self.states(batch, keep_attention=keep_attention)
+        rows = torch.arange(len(batch), device=states.device)
         answer, step = states[:, 0], states[rows, batch.last_step]
         pointed = (batch.pointed[:, None] @ objects).squeeze(1)
         hidden = self.head(torch.cat([answer, step, pointed], dim=-1))
@@ -188,10 +198,6 @@ class ReasonerModel(nn.Module):
         logits = hidden @ answers.T + self.answer_bias
         type_logits = self.types(answer)
         shares = type_logits.softmax(dim=-1) @ torch.sigmoid(self.type_mask)
-        attention = None
-        if keep_attention:
-            length = text.shape[1]
-            attention = output.attention[last].mean(dim=1)[:, :length, length:]
         logits = logits + shares.clamp(min=1e-6).log()
         return ReasonerOutput(logits, type_logits, attention, taken)
 

@@ -47,10 +47,35 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class MetricsLog:
-    """JSON lines, one per logged step; on resuming, lines after the checkpoint are dropped."""
+    """JSON lines, one per logged step; on resuming, lines after the checkpoint are dropped.
 
-    def __init__(self, path: Path, *, resume_step: int | None = None) -> None:
-        self.path = path
+    Args:
+        board: folder for TensorBoard as well; None: not written.
+        silent: write nothing at all (the other processes of a distributed run).
+
+    Raises:
+        InputError: `board` is given and TensorBoard is not installed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        resume_step: int | None = None,
+        board: Path | None = None,
+        silent: bool = False,
+    ) -> None:
+        self.path, self.silent, self.board = path, silent, None
+        if silent:
+            return
+        if board is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise InputError(
+                    "training config: tensorboard: not installed; pip install tensorboard"
+                ) from None
+            self.board = SummaryWriter(str(board), purge_step=resume_step)
         kept = []
         if resume_step is not None and path.is_file():
             for line in path.read_text().splitlines():
@@ -64,5 +89,12 @@ class MetricsLog:
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record and flush it to the file."""
+        if self.silent:
+            return
+        if self.board is not None:
+            for name, value in record.items():
+                if name != "step" and isinstance(value, (int, float)):
+                    self.board.add_scalar(name, value, record["step"])
+            self.board.flush()
         with self.path.open("a") as stream:
             stream.write(json.dumps(record) + "\n")

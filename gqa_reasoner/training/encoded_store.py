@@ -27,6 +27,8 @@ class Example(NamedTuple):
     question_id: str = ""
     held_out: int = 0
     """1 where the picture is kept from the trunk."""
+    balanced: int = 1
+    """1 where the question belongs to the balanced ones, or the record does not say."""
 
 
 class Shard(NamedTuple):
@@ -60,7 +62,7 @@ def write_shard(path: Path, shard: Shard) -> None:
     for name in ("kind", "position", "pointed", "executed", "executed_share", "signals"):
         _put(arrays, f"question.{name}", [getattr(item, name) for item in questions])
     arrays["question.last_step"] = np.asarray([q.last_step for q in questions], dtype=np.int32)
-    for name in ("scene", "answer", "type", "held_out"):
+    for name in ("scene", "answer", "type", "held_out", "balanced"):
         values = [getattr(example, name) for example in examples]
         arrays[f"example.{name}"] = np.asarray(values, dtype=np.int32)
     ids = [example.question_id for example in examples]
@@ -115,11 +117,13 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
         in zip(*columns, _get_bags(arrays, "question.first"),
                _get_bags(arrays, "question.second"), arrays["question.last_step"], strict=True)
     ]  # fmt: skip
+    held_out = arrays["example.held_out"]
+    balanced = arrays.get("example.balanced", np.ones_like(held_out))  # older shards lack it
     examples = [
-        Example(question, int(scene), int(answer), int(kind), str(name), int(held_out))
-        for question, scene, answer, kind, name, held_out in zip(
+        Example(question, int(scene), int(answer), int(kind), str(name), int(held), int(even))
+        for question, scene, answer, kind, name, held, even in zip(
             questions, arrays["example.scene"], arrays["example.answer"], arrays["example.type"],
-            arrays["example.question_id"], arrays["example.held_out"], strict=True,
+            arrays["example.question_id"], held_out, balanced, strict=True,
         )
     ]  # fmt: skip
     return Shard(scenes, examples)

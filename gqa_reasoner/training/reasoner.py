@@ -32,6 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead of --data: questions, real or generated; those of other pictures are skipped",
     )
     parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="FILE",
+        help="region features (official .h5 folder, .tsv, …) as scenes; with --questions",
+    )
+    parser.add_argument(
+        "--class-names",
+        type=Path,
+        metavar="FILE",
+        help="names of the feature file's class ids, one a line",
+    )
+    parser.add_argument(
         "--detector-weights",
         type=Path,
         metavar="DIR",
@@ -108,17 +120,21 @@ def run(arguments: argparse.Namespace) -> int:
         weights = None
     from detectors.errors import InputError
 
-    files = bool(arguments.scene_graphs), bool(arguments.questions)
+    files = bool(arguments.scene_graphs or arguments.features), bool(arguments.questions)
     if (arguments.data is None) != all(files) or (arguments.data is not None and any(files)):
-        raise InputError("expected either --data DIR, or both --scene-graphs and --questions")
+        raise InputError(
+            "expected either --data DIR, or --questions with --scene-graphs or --features"
+        )
     if arguments.data is None and weights is not None:
-        raise InputError("--detector-weights needs --data with images/; graphs are scenes already")
+        raise InputError("--detector-weights needs --data with images/; the scenes are given")
+    if arguments.class_names is not None and arguments.features is None:
+        raise InputError("--class-names belongs to --features")
     config = read_config(arguments.config)
     if arguments.minutes is not None:
         config = replace(config, minutes=arguments.minutes)
     return train_reasoner(
         config,
-        data=arguments.data or arguments.scene_graphs[0].parent,
+        data=arguments.data or arguments.questions[0].parent,
         detector_weights=weights,
         output=arguments.output,
         seed=arguments.seed,
@@ -133,4 +149,6 @@ def run(arguments: argparse.Namespace) -> int:
         model_name=arguments.model,
         graph_files=arguments.scene_graphs,
         question_files=arguments.questions,
+        features=arguments.features,
+        class_names=arguments.class_names,
     )

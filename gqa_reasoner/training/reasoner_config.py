@@ -10,6 +10,7 @@ from detectors.config import from_mapping
 from detectors.errors import InputError
 from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.reasoner import ReasonerConfig
+from gqa_reasoner.training.reasoner_pretraining import PretrainingConfig
 
 __all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
 
@@ -55,6 +56,15 @@ class ReasonerTrainingConfig:
     threads: int = 2
     precision: str = "auto"
     """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
+    engine: str = "auto"
+    """`plain` (one process), `accelerate`, or `auto`: accelerate under `accelerate launch`."""
+    accumulate: int = 1
+    """Passes that a batch is split into, for less memory."""
+    balanced_share: float = 0.0
+    """Last share of the steps, which draws from the balanced questions alone."""
+    tensorboard: bool = False
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+    """Objectives of Unicoder-VL before the answers."""
     log_every: int = 50
     checkpoint_every: int = 250
     evaluate_every: int = 1000
@@ -66,16 +76,20 @@ class ReasonerTrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "threads", "log_every", "checkpoint_every",
-                     "evaluate_every", "pictures_per_shard"):  # fmt: skip
+                     "evaluate_every", "pictures_per_shard", "accumulate"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"training config: {name}: expected at least 1")
+        if self.engine not in ("auto", "plain", "accelerate"):
+            raise InputError(
+                f"training config: engine: expected auto, plain or accelerate, got {self.engine!r}"
+            )
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(
                 "training config: precision: expected auto, float32 or bfloat16, "
                 f"got {self.precision!r}"
             )
         for name in ("source_dropout", "gold_programs", "oracle_scenes", "held_out",
-                     "missed_objects"):  # fmt: skip
+                     "missed_objects", "balanced_share"):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"training config: {name}: expected a share from 0 to 1")
 

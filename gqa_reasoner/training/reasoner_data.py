@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,7 @@ from tqdm import tqdm
 from detectors.config import DetectorConfig
 from detectors.errors import InputError
 from detectors.scene import Scene
-from gqa_reasoner.data.questions import Question, iterate_questions
-from gqa_reasoner.data.scene_graphs import read_scene_graphs
+from gqa_reasoner.data.questions import Question
 from gqa_reasoner.model.encode import EncodedScene, special_words
 from gqa_reasoner.model.expanded_graph import split_words
 from gqa_reasoner.model.prepare_many import Preparer, Tools
@@ -34,7 +33,12 @@ from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.program.steps import Program
 from gqa_reasoner.training.encoded_store import Example, Shard, read_shard, write_shard
-from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
+from gqa_reasoner.training.feature_scenes import (
+    DETECTOR,
+    UNNAMED,
+    scene_of_regions,
+)
+from gqa_reasoner.training.reasoner_source import DataSource, held_out_images, read_source
 from gqa_reasoner.training.scene_cache import (
     read_scene_shard,
     without_objects,
@@ -51,74 +55,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """Where pictures, scene graphs and questions lie, and what makes scenes of the pictures."""
-
-    folder: Path
-    detector_weights: Path | None
-    """None: the scene graphs themselves are the scenes."""
-    cache: Path
-    config: ReasonerTrainingConfig
-    seed: int
-    groups: tuple[tuple[str, ...], ...] = ()
-    """Image ids per shard."""
-    scenes: Path | None = None
-    """Folder of detected scenes that several caches share; None keeps them in the cache."""
-    files: tuple[str, ...] = ()
-    """Scene-graph and question files that were named instead of the folder's own."""
-    graphs: dict[str, Scene] = field(default_factory=dict, repr=False)
-    questions: dict[str, list[Question]] = field(default_factory=dict, repr=False)
-
-
-def read_source(
-    folder: Path,
-    detector_weights: Path | None,
-    cache: Path,
-    config: ReasonerTrainingConfig,
-    seed: int,
-    *,
-    image_limit: int | None = None,
-    scenes: Path | None = None,
-    graph_files: Sequence[Path] = (),
-    question_files: Sequence[Path] = (),
-) -> DataSource:
-    """Read scene graphs and questions.
-
-    Args:
-        graph_files, question_files: read instead of the folder's sceneGraphs.json and
-            questions.json; questions about other pictures than the graphs' are left out.
-
-    Raises:
-        InputError: a file is missing or unreadable, or no question belongs to a picture.
-    """
-    graphs: dict[str, Scene] = {}
-    for path in graph_files or [folder / "sceneGraphs.json"]:
-        graphs.update(read_scene_graphs(path))
-    questions: dict[str, list[Question]] = defaultdict(list)
-    asked = list(question_files) or [folder / "questions.json"]
-    for question in (question for path in asked for question in iterate_questions(path)):
-        questions[question.image_id].append(question)
-    ids = [image_id for image_id in graphs if image_id in questions][:image_limit]
-    if not ids:
-        raise InputError(f"{asked[0]}: no question is about a picture of the graphs")
-    size = config.pictures_per_shard
-    groups = tuple(tuple(ids[start : start + size]) for start in range(0, len(ids), size))
-    return DataSource(
-        folder, detector_weights, cache, config, seed, groups, scenes,
-        tuple(str(path.resolve()) for path in (*graph_files, *question_files)), graphs,
-        dict(questions),
-    )  # fmt: skip
-
-
-def held_out_images(source: DataSource) -> frozenset[str]:
-    """The pictures that are kept from the trunk."""
-    ids = [image_id for group in source.groups for image_id in group]
-    random = np.random.default_rng([source.seed, 1])
-    count = round(source.config.held_out * len(ids))
-    return frozenset(ids[i] for i in random.permutation(len(ids))[:count])
-
-
 def build_vocabulary(
     source: DataSource, tools: Tools, detector: DetectorConfig | None
 ) -> ReasonerVocabulary:
@@ -130,14 +66,8 @@ def build_vocabulary(
     names: Counter[str] = Counter()
     for group in source.groups:
         for image_id in group:
-            scene = source.graphs[image_id]
-            names.update(item.name for item in scene.objects)
-            for item in scene.objects:
-                names.update(item.attributes)
-            predicates.update(relation.predicate for relation in scene.relations)
-            for key in ("location", "place", "weather"):
-                value = scene.scene_attributes.get(key)
-                names.update([value] if isinstance(value, str) else [])
+            if image_id in source.graphs:
+                _count_names(source.graphs[image_id], names, predicates)
             for question in source.questions[image_id]:
                 words.update(split_words(question.question))
                 answers.update([question.answer] if question.answer else [])
@@ -151,6 +81,10 @@ def build_vocabulary(
             for triple in tools.store.edges(name, 20):
                 words.update(split_words(f"{triple.head} {triple.tail}"))
     detectors = ["oracle"]
+    if source.features is not None:
+        detectors.insert(0, DETECTOR)
+        for name in (UNNAMED, *source.class_names):
+            words.update(split_words(name))
     if detector is not None:
         detectors.insert(0, detector.detector_name)
         vocabulary = detector.vocabulary
@@ -165,6 +99,17 @@ def build_vocabulary(
         ReasonerVocabulary.commonest(predicates),
         tuple(detectors),
     )
+
+
+def _count_names(scene: Scene, names: Counter[str], predicates: Counter[str]) -> None:
+    """Add the names of a scene graph."""
+    names.update(item.name for item in scene.objects)
+    for item in scene.objects:
+        names.update(item.attributes)
+    predicates.update(relation.predicate for relation in scene.relations)
+    for key in ("location", "place", "weather"):
+        value = scene.scene_attributes.get(key)
+        names.update([value] if isinstance(value, str) else [])
 
 
 def _type(question: Question) -> str:
@@ -206,6 +151,8 @@ def fingerprint(source: DataSource, vocabulary: ReasonerVocabulary) -> dict[str,
     detector = "oracle"
     if weights is not None:
         detector = hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    if source.features is not None:
+        detector = str(source.features.resolve())
     config = source.config
     return {
         "data": " ".join(source.files) or str(source.folder.resolve()),
@@ -252,6 +199,7 @@ class _Worker:
     tools: Tools
     held_out: frozenset[str]
     detector: Any | None = None
+    reader: Any | None = None
 
 
 _state: list[_Worker] = []
@@ -284,8 +232,12 @@ def _make_shard(number: int) -> int:
         if missed and source.detector_weights is not None:
             scene = without_objects(scene, missed, source.seed)
         variants = [scene]
-        graph = source.graphs[scene.image_id]
-        if scene is not graph and (held_out or random.random() < source.config.oracle_scenes):
+        graph = source.graphs.get(scene.image_id)
+        if (
+            graph is not None
+            and scene is not graph
+            and (held_out or random.random() < source.config.oracle_scenes)
+        ):
             variants.append(graph)
         for variant in variants:
             questions = source.questions[variant.image_id]
@@ -321,12 +273,20 @@ def _example(
         vocabulary.type_ids.get(_type(question), -1),
         question.id,
         int(held_out),
+        int(question.is_balanced is not False),
     )
 
 
 def _detected(worker: _Worker, number: int) -> Sequence[Scene]:
     """The scenes of one group: from the cache, from the detector, or the graphs themselves."""
     source, ids = worker.source, worker.source.groups[number]
+    if source.features is not None:
+        if worker.reader is None:
+            from detectors.features.opening import open_features
+
+            worker.reader = open_features(source.features)
+        read = (worker.reader.read(image_id) for image_id in ids)
+        return [scene_of_regions(regions, source.class_names) for regions in read]
     if source.detector_weights is None:
         return [source.graphs[image_id] for image_id in ids]
     path = _scene_folder(source) / f"{number:05d}.npz"

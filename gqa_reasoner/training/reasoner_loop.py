@@ -1,4 +1,4 @@
-"""The training loop of the reasoner: the trunk first, then the mixture on held-out pictures.
+"""The training loop of the reasoner and its peers.
 
 Everything random follows from (seed, step), so that a resumed run repeats the uninterrupted one.
 """
@@ -6,7 +6,6 @@ Everything random follows from (seed, step), so that a resumed run repeats the u
 from __future__ import annotations
 
 import copy
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,15 +15,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from detectors.errors import InputError
 from gqa_reasoner.model.batch import Batch, collate, drop_sources
 from gqa_reasoner.model.expanded_graph import Sources
 from gqa_reasoner.model.losses import IGNORED, attention_guidance, masked_ids
 from gqa_reasoner.model.peers.base import Peer
-from gqa_reasoner.model.reasoner import ReasonerModel
+from gqa_reasoner.model.reasoner import ReasonerModel, ReasonerOutput
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.training.encoded_store import Example, Shard
 from gqa_reasoner.training.reasoner_config import (
@@ -32,12 +32,35 @@ from gqa_reasoner.training.reasoner_config import (
     learning_rate,
     uses_bfloat16,
 )
+from gqa_reasoner.training.reasoner_engine import create_engine
+from gqa_reasoner.training.reasoner_measure import batches_of, measure
+from gqa_reasoner.training.reasoner_pretraining import (
+    PretrainingBatch,
+    PretrainingHeads,
+    make_batch,
+)
 
-__all__ = ["ReasonerLoop", "batches_of", "fit_mixture", "measure"]
+__all__ = ["ReasonerLoop"]
 
 CHECKPOINT = "checkpoint.pt"
 _NO_LIMIT = 10**9
 _STREAM_DROPOUT, _STREAM_ORDER = 11, 12
+_NAMES = ("loss", "answer_loss", "guidance_loss", "accuracy")
+
+
+class Trainee(nn.Module):
+    """The model with the heads of its pre-training, as one module to distribute."""
+
+    def __init__(self, model: ReasonerModel | Peer, heads: PretrainingHeads | None) -> None:
+        super().__init__()
+        self.model, self.heads = model, heads
+
+    def forward(self, given: Batch | PretrainingBatch, keep_attention: bool = False) -> Any:
+        """A `ReasonerOutput`, or the pre-training's losses."""
+        if isinstance(given, PretrainingBatch):
+            assert self.heads is not None and isinstance(self.model, ReasonerModel)
+            return self.heads(self.model, given)
+        return self.model(given, keep_attention=keep_attention)
 
 
 class ReasonerLoop:
@@ -56,41 +79,46 @@ class ReasonerLoop:
         self.training = [item for item in data.examples if not item.held_out and item.answer >= 0]
         self.held_out = [item for item in data.examples if item.held_out]
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-        decayed = [p for p in model.parameters() if p.dim() > 1]
-        other = [p for p in model.parameters() if p.dim() <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": config.weight_decay},
-                {"params": other, "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-        )
-        self.bfloat16 = uses_bfloat16(config)
+        heads = None
+        if config.pretraining.steps:
+            if not isinstance(model, ReasonerModel):
+                raise InputError("training config: pretraining: only the reasoner is pre-trained")
+            heads = PretrainingHeads(model.config.width, len(model.words.weight))
+        self.trainee = Trainee(model, heads)
+        self.engine = create_engine(config.engine, bfloat16=uses_bfloat16(config))
+        self.callee, self.optimizer = self.engine.prepare(self.trainee, self._optimizer())
         self.step = 0
         self.spent, self.began = 0.0, time.process_time()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        decayed = [p for p in self.trainee.parameters() if p.dim() > 1]
+        other = [p for p in self.trainee.parameters() if p.dim() <= 1]
+        return torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.config.weight_decay},
+                {"params": other, "weight_decay": 0.0},
+            ],
+            lr=self.config.learning_rate,
+            betas=(0.9, 0.98),
+        )
 
     def run(self, *, resume: bool = False, stop_after: int | None = None) -> int:
         """Train; 0 done, 1 stopped by a loss that is not finite (the last checkpoint is good)."""
         checkpoint = self.output / CHECKPOINT
         if resume and checkpoint.is_file():
             self._restore(load_checkpoint(checkpoint))
-        log = MetricsLog(self.output / "metrics.jsonl", resume_step=self.step or None)
+        log = self._log()
         limit = _NO_LIMIT if self.config.minutes else self.config.steps
         last = min(limit, stop_after or limit)
-        bar = tqdm(total=last, initial=self.step, desc="reasoner", unit="step", disable=None)
-        started, sums, since = time.monotonic(), np.zeros(4), 0
+        quiet = None if self.engine.main else True
+        bar = tqdm(total=last, initial=self.step, desc="reasoner", unit="step", disable=quiet)
+        started, sums, since = time.monotonic(), np.zeros(len(_NAMES)), 0
         for chosen in self._order():
             if self.step >= last or (self._share() or 0.0) >= 1:
                 break
             losses = self._update(chosen)
             if losses is None:
-                ids = ", ".join(item.question_id for item in chosen[:5])
-                print(
-                    f"step {self.step}: the loss is not finite; stopped, {checkpoint} holds the "
-                    f"last good state; the batch begins with questions {ids}",
-                    file=sys.stderr,
-                )
+                self._say_not_finite(chosen, checkpoint)
                 return 1
             self.step += 1
             sums, since = sums + losses, since + 1
@@ -99,75 +127,149 @@ class ReasonerLoop:
                 record = self._record(sums / since)
                 log.write(record)
                 bar.set_postfix(loss=record["loss"], accuracy=record["accuracy"])
-                sums, since = np.zeros(4), 0
-            if self.step % self.config.evaluate_every == 0 and self.held_out:
-                figures = self._evaluate(self.held_out[:2000])
-                log.write({"step": self.step, **figures})
+                sums, since = np.zeros(len(_NAMES)), 0
+            if self.step % self.config.evaluate_every == 0 and self.held_out and self.engine.main:
+                log.write({"step": self.step, **self._evaluate(self.held_out[:2000])})
             if self.step % self.config.checkpoint_every == 0 or self.step == last:
-                save_checkpoint(checkpoint, self._state())
+                self._save(checkpoint)
         if self.config.minutes:
-            save_checkpoint(checkpoint, self._state())
+            self._save(checkpoint)
         bar.close()
-        seconds = time.monotonic() - started
-        print(f"{self.step} steps, {seconds:.0f} s in this process", file=sys.stderr)
+        if self.engine.main:
+            seconds = time.monotonic() - started
+            print(f"{self.step} steps, {seconds:.0f} s in this process", file=sys.stderr)
         return 0
+
+    def _say_not_finite(self, chosen: Sequence[Example], checkpoint: Path) -> None:
+        ids = ", ".join(item.question_id for item in chosen[:5])
+        print(
+            f"step {self.step}: the loss is not finite; stopped, {checkpoint} holds the "
+            f"last good state; the batch begins with questions {ids}",
+            file=sys.stderr,
+        )
+
+    def _log(self) -> MetricsLog:
+        """`metrics.jsonl`, and TensorBoard where the configuration asks; the main process's."""
+        board = self.output / "tensorboard" if self.config.tensorboard else None
+        return MetricsLog(
+            self.output / "metrics.jsonl", resume_step=self.step or None, board=board,
+            silent=not self.engine.main,
+        )  # fmt: skip
 
     def averaged(self) -> ReasonerModel | Peer:
         """The model with the averaged weights."""
-        model = copy.deepcopy(self.model)
+        model = copy.deepcopy(self.model).cpu()
         model.load_state_dict(self.average)
         return model.eval()
 
     def _order(self) -> Iterator[list[Example]]:
-        """Batches of similar length from a permutation per epoch, from the current step on."""
-        size = self.config.batch_size
-        per_epoch = max(1, len(self.training) // size)
-        epoch, skipped = divmod(self.step, per_epoch)
-        while True:
-            random = np.random.default_rng([self.seed, _STREAM_ORDER, epoch])
-            order = random.permutation(len(self.training))[: per_epoch * size]
-            batches = list(batches_of([self.training[i] for i in order], size, span=16))
-            for place in random.permutation(len(batches))[skipped:]:
-                yield batches[place]
-            epoch, skipped = epoch + 1, 0
+        """Batches of similar length from a permutation per epoch, from the current step on.
+
+        The last `balanced_share` of the steps draws from the balanced questions alone.
+        """
+        size, config = self.config.batch_size, self.config
+        turn = config.steps - round(config.balanced_share * config.steps)
+        balanced = [item for item in self.training if item.balanced]
+        phases = [(self.training, 0, turn), (balanced, turn, _NO_LIMIT)]
+        if not config.balanced_share or not balanced:
+            phases = [(self.training, 0, _NO_LIMIT)]
+        for number, (pool, begin, end) in enumerate(phases):
+            if self.step >= end:
+                continue
+            per_epoch = max(1, len(pool) // size)
+            epoch, skipped = divmod(self.step - begin, per_epoch)
+            while self.step < end:
+                random = np.random.default_rng(
+                    [self.seed, _STREAM_ORDER, epoch] + ([number] if number else [])
+                )
+                order = random.permutation(len(pool))[: per_epoch * size]
+                batches = list(batches_of([pool[i] for i in order], size, span=16))
+                for place in random.permutation(len(batches))[skipped:]:
+                    if self.step >= end:
+                        break
+                    yield batches[place]
+                epoch, skipped = epoch + 1, 0
 
     def _update(self, chosen: Sequence[Example]) -> np.ndarray | None:
-        """One step of the optimizer; (loss, answer loss, guidance loss, accuracy) or None."""
+        """One step of the optimizer; the figures of `_NAMES`, or None: not finite."""
         random = np.random.default_rng([self.seed, _STREAM_DROPOUT, self.step])
-        torch.manual_seed(int(random.integers(2**62)))
-        batch = self._batch(chosen, guidance=True)
-        batch = drop_sources(batch, [_dropped(random, self.config.source_dropout) for _ in chosen])
-        labels = torch.tensor([item.answer for item in chosen])
-        types = torch.tensor([item.type if item.type >= 0 else IGNORED for item in chosen])
+        torch.manual_seed(int(random.integers(2**62)) + self.engine.rank)
+        kept = [_dropped(random, self.config.source_dropout) for _ in chosen]
+        mine = self.engine.share(list(zip(chosen, kept, strict=True)))
+        parts = min(self.config.accumulate, len(mine))
         self.model.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            output = self.model(batch, keep_attention=self.config.guidance_weight > 0)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = np.zeros(len(_NAMES))
+        for start in range(parts):
+            part = mine[start::parts]
+            share = len(part) / len(mine)
+            loss, figures = self._loss(part, random)
+            if not self.engine.everywhere(bool(torch.isfinite(loss))):
+                return None
+            self.engine.backward(loss * share)
+            total += share * figures
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step, self._share())
+        self.engine.clip(self.trainee, self.config.gradient_clip)
+        self.optimizer.step()
+        self._average()
+        return total
+
+    def _loss(
+        self, part: Sequence[tuple[Example, Sources]], random: np.random.Generator
+    ) -> tuple[Tensor, np.ndarray]:
+        """The loss of some examples and the figures of `_NAMES`."""
+        chosen = [item for item, _ in part]
+        if self.step < self.config.pretraining.steps:
+            return self._pretraining_loss(chosen, random)
+        device = next(self.model.parameters()).device
+        batch = drop_sources(self._batch(chosen, guidance=True), [kept for _, kept in part])
+        labels = torch.tensor([item.answer for item in chosen], device=device)
+        types = torch.tensor(
+            [item.type if item.type >= 0 else IGNORED for item in chosen], device=device
+        )
+        with self.engine.autocast():
+            output: ReasonerOutput = self.callee(
+                batch.to(device), keep_attention=self.config.guidance_weight > 0
+            )
         logits = output.logits.float()
         answer = functional.cross_entropy(logits, labels, label_smoothing=0.02)
         loss = answer + self.config.type_weight * masked_ids(output.type_logits.float(), types)
         guided = torch.zeros(())
         if output.attention is not None and batch.guided is not None:
-            guided = attention_guidance(output.attention.float(), batch.guided)
+            guided = attention_guidance(output.attention.float(), batch.guided.to(device))
             loss = loss + self.config.guidance_weight * guided
-        if not bool(torch.isfinite(loss)):
-            return None
-        rate = learning_rate(self.config, self.step, self._share())
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
-        self._average()
         right = (logits.argmax(-1) == labels).float().mean()
-        return np.asarray([float(value.detach()) for value in (loss, answer, guided, right)])
+        return loss, np.asarray([float(v.detach()) for v in (loss, answer, guided, right)])
+
+    def _pretraining_loss(
+        self, chosen: Sequence[Example], random: np.random.Generator
+    ) -> tuple[Tensor, np.ndarray]:
+        """The weighted objectives; answers are not looked at."""
+        config = self.config.pretraining
+        given = make_batch(
+            [item.question for item in chosen],
+            [self.data.scenes[item.scene] for item in chosen],
+            random,
+            config,
+            words=len(self.model.words.weight),
+            feature_size=self.model.config.feature_size,
+        )
+        device = next(self.model.parameters()).device
+        moved = PretrainingBatch(given.batch.to(device), *(part.to(device) for part in given[1:]))
+        with self.engine.autocast():
+            losses = self.callee(moved)
+        loss = sum((getattr(config, name) * value for name, value in losses.items()),
+                   torch.zeros((), device=device))  # fmt: skip
+        self._objectives = {name: float(value.detach()) for name, value in losses.items()}
+        return loss, np.asarray([float(loss.detach()), 0.0, 0.0, 0.0])
 
     def _average(self) -> None:
         """Exponential average of the weights, shorter at the beginning."""
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+                self.average[name].lerp_(value.to(self.average[name].device), 1 - decay)
 
     def _batch(self, chosen: Sequence[Example], *, guidance: bool = False) -> Batch:
         return collate(
@@ -178,10 +280,12 @@ class ReasonerLoop:
         )
 
     def _record(self, means: np.ndarray) -> dict[str, Any]:
-        names = ("loss", "answer_loss", "guidance_loss", "accuracy")
-        rounded = {name: round(float(v), 5) for name, v in zip(names, means, strict=True)}
+        rounded = {name: round(float(v), 5) for name, v in zip(_NAMES, means, strict=True)}
         rate = learning_rate(self.config, self.step - 1, self._share())
-        return {"step": self.step, **rounded, "learning_rate": rate}
+        record = {"step": self.step, **rounded, "learning_rate": rate}
+        if self.step <= self.config.pretraining.steps:
+            record |= {f"{name}_loss": round(v, 5) for name, v in self._objectives.items()}
+        return record
 
     def _share(self) -> float | None:
         """The share of `minutes` that this run has spent; None where the steps tell."""
@@ -193,12 +297,18 @@ class ReasonerLoop:
         figures = measure(self.averaged(), self.data, examples)
         return {f"held_out_{name}": round(value, 4) for name, value in figures.items()}
 
+    def _save(self, checkpoint: Path) -> None:
+        if self.engine.main:
+            save_checkpoint(checkpoint, self._state())
+
     def _state(self) -> dict[str, Any]:
+        heads = self.trainee.heads
         return {
             "step": self.step,
             "seed": self.seed,
             "spent": self.spent + time.process_time() - self.began,
             "model": self.model.state_dict(),
+            "heads": heads.state_dict() if heads is not None else {},
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "config": asdict(self.config),
@@ -210,20 +320,30 @@ class ReasonerLoop:
         The number of steps may differ: the learning rate then follows the new number.
 
         Raises:
-            InputError: it belongs to a run with another configuration or seed.
+            InputError: it belongs to a run with another configuration, seed or kind of model.
         """
-        from detectors.errors import InputError
-
-        now = {"seed": self.seed, **asdict(self.config)}
+        path = self.output / CHECKPOINT
         default = asdict(ReasonerTrainingConfig())
+        now = {"seed": self.seed, **asdict(self.config)}
         before = {"seed": state["seed"], **default, **state["config"]}
         for key, value in now.items():
-            if key != "steps" and before[key] != value:
+            if key not in ("steps", "threads", "engine") and before[key] != value:
                 raise InputError(
-                    f"{self.output / CHECKPOINT}: {key}: the checkpoint has {before[key]!r}, "
+                    f"{path}: {key}: the checkpoint has {before[key]!r}, "
                     f"this run has {value!r}; an exact resume needs the same"
                 )
+        odd = sorted(set(self.model.state_dict()) ^ set(state["model"]))
+        if odd:
+            raise InputError(f"{path}: weight {odd[0]!r}: the checkpoint is of another model")
+        for name, value in self.model.state_dict().items():
+            if value.shape != state["model"][name].shape:
+                raise InputError(
+                    f"{path}: weight {name!r}: expected shape {tuple(value.shape)}, got "
+                    f"{tuple(state['model'][name].shape)}; another vocabulary or feature size?"
+                )
         self.model.load_state_dict(state["model"])
+        if self.trainee.heads is not None:
+            self.trainee.heads.load_state_dict(state["heads"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -240,93 +360,3 @@ def _dropped(random: np.random.Generator, chance: float) -> Sources:
         triples=bool(context),
         queries=bool(context),
     )
-
-
-def batches_of(examples: Sequence[Example], size: int, *, span: int) -> Iterator[list[Example]]:
-    """Batches of similar length: sorted by length within spans of `span` batches."""
-    for start in range(0, len(examples), size * span):
-        part = sorted(
-            examples[start : start + size * span], key=lambda item: len(item.question.kind)
-        )
-        for first in range(0, len(part), size):
-            yield list(part[first : first + size])
-
-
-def collect_outputs(
-    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example], size: int = 128
-) -> dict[str, Tensor]:
-    """Neural logits and the mixture's inputs for many examples, in their order."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].question.kind))
-    rows: list[tuple[Tensor, ...]] = []
-    with torch.inference_mode():
-        for start in range(0, len(order), size):
-            chosen = [examples[i] for i in order[start : start + size]]
-            batch = collate(
-                [item.question for item in chosen],
-                [data.scenes[item.scene] for item in chosen],
-                feature_size=model.config.feature_size,
-            )
-            widened = functional.pad(batch.executed, (0, 8 - batch.executed.shape[1]), value=-2)
-            shares = functional.pad(batch.executed_share, (0, 8 - batch.executed_share.shape[1]))
-            rows.append((model(batch).logits, widened, shares, batch.signals))
-    back = torch.tensor(order).argsort()
-    names = ("logits", "executed", "share", "signals")
-    columns = {
-        n: torch.cat(c)[back].clone() for n, c in zip(names, zip(*rows, strict=True), strict=True)
-    }
-    columns["answer"] = torch.tensor([item.answer for item in examples])
-    return columns
-
-
-def measure(
-    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example]
-) -> dict[str, float]:
-    """Accuracy of the neural side; for the reasoner of the executed side and the mixture too."""
-    outputs = collect_outputs(model, data, examples)
-    answer = outputs["answer"]
-    known = answer >= 0
-    verdicts = {"neural": outputs["logits"].argmax(-1) == answer}
-    if isinstance(model, ReasonerModel):
-        with torch.inference_mode():
-            mixed = model.mixture(*(outputs[n] for n in ("logits", "executed", "share", "signals")))
-        verdicts["executed"] = outputs["executed"][:, 0] == answer
-        verdicts["mixture"] = mixed.combined.argmax(-1) == answer
-    return {name: float((right & known).float().mean()) for name, right in verdicts.items()}
-
-
-def fit_mixture(
-    model: ReasonerModel,
-    data: Shard,
-    examples: Sequence[Example],
-    *,
-    steps: int,
-    seed: int,
-) -> float:
-    """Fit gate, temperature and power on held-out examples; returns their final loss.
-
-    The loss is the negative log-probability of the answer, wherever one of the two sides can
-    say it.
-    """
-    outputs = collect_outputs(model, data, examples)
-    answer, executed = outputs["answer"], outputs["executed"]
-    counted = (answer >= 0).nonzero().squeeze(1)
-    if not len(counted):
-        return math.nan
-    outputs = {name: values[counted] for name, values in outputs.items()}
-    answer, executed = outputs["answer"], outputs["executed"]
-    mixture = model.mixture
-    with torch.no_grad():
-        inputs = mixture.signals(outputs["logits"], executed, outputs["share"], outputs["signals"])
-        mixture.mean.copy_(inputs.mean(0))
-        mixture.deviation.copy_(inputs.std(0).clamp(min=0.05))
-    torch.manual_seed(seed)
-    optimizer = torch.optim.Adam(mixture.parameters(), lr=0.02, weight_decay=1e-4)
-    loss = torch.zeros(())
-    for _ in range(steps):
-        mixed = mixture(outputs["logits"], executed, outputs["share"], outputs["signals"])
-        right = mixed.combined.gather(1, answer[:, None]).squeeze(1)
-        loss = -(right + 1e-4).log().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return float(loss.detach())

@@ -17,6 +17,7 @@ from gqa_reasoner.model.prepare_many import Tools
 from gqa_reasoner.model.reasoner import ReasonerConfig, ReasonerModel
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.training.encoded_store import Shard
+from gqa_reasoner.training.feature_scenes import feature_size
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
 from gqa_reasoner.training.reasoner_data import (
     DataSource,
@@ -25,7 +26,8 @@ from gqa_reasoner.training.reasoner_data import (
     read_shards,
     read_source,
 )
-from gqa_reasoner.training.reasoner_loop import ReasonerLoop, fit_mixture, measure
+from gqa_reasoner.training.reasoner_loop import ReasonerLoop
+from gqa_reasoner.training.reasoner_measure import fit_mixture, measure
 
 __all__ = ["read_detector_config", "train_reasoner"]
 
@@ -48,6 +50,8 @@ def train_reasoner(
     model_name: str = "reasoner",
     graph_files: Sequence[Path] = (),
     question_files: Sequence[Path] = (),
+    features: Path | None = None,
+    class_names: Path | None = None,
 ) -> int:
     """Train and export; see the options of `train --stage reasoner`.
 
@@ -71,6 +75,8 @@ def train_reasoner(
         scenes=scenes,
         graph_files=graph_files,
         question_files=question_files,
+        features=features,
+        class_names=class_names,
     )
     detector = read_detector_config(detector_weights) if detector_weights else None
     vocabulary = _vocabulary(source, detector)
@@ -81,15 +87,29 @@ def train_reasoner(
     torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
     shard = read_shards(shards)
-    feature_size = detector.feature_size if detector and config.use_features else 0
-    model = _create(model_name, replace(config.model, feature_size=feature_size), vocabulary)
+    size = _feature_size(detector, features) if config.use_features else 0
+    model = _create(model_name, replace(config.model, feature_size=size), vocabulary)
     loop = ReasonerLoop(model, shard, config, output, seed)
     if not loop.training:
         raise InputError(f"{data}: questions.json: no question has an answer to train on")
     status = loop.run(resume=resume, stop_after=stop_after)
     if status or (stop_after is not None and stop_after < config.steps):
         return status
+    if not loop.engine.main:
+        return 0
     return _export(loop, shard, config, seed, output, data, detector)
+
+
+def _feature_size(detector: DetectorConfig | None, features: Path | None) -> int:
+    """The size of the objects' features; 0: they have none."""
+    if features is not None:
+        from detectors.features.opening import open_features
+
+        reader = open_features(features)
+        size = feature_size(reader)
+        reader.close()
+        return size
+    return detector.feature_size if detector else 0
 
 
 def _create(

@@ -89,10 +89,10 @@ class GraphBody(nn.Module):
         asked = question[:, None].expand(-1, count, -1)
         nodes = self.told(torch.cat([given.vision, asked], dim=-1)).flatten(0, 1)
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            nodes = norm(nodes + self.dropout(self._apply(layer, nodes, given.relations)))
+            nodes = norm(nodes + self.dropout(self._convolve(layer, nodes, given.relations)))
         return self.readout(question, nodes.view(size, count, width), given.vision_mask)
 
-    def _apply(self, layer: nn.Module, nodes: Tensor, relations: Relations) -> Tensor:
+    def _convolve(self, layer: nn.Module, nodes: Tensor, relations: Relations) -> Tensor:
         if self.name == "rgcn":
             return nn.functional.gelu(layer(nodes, relations.index, relations.kind))
         described = self.kinds(relations.kind) * relations.weight[:, None]
