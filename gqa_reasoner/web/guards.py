@@ -7,6 +7,7 @@ origins, `Bounded` ends slow or oversized requests.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -27,6 +28,7 @@ CONTENT_POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
+_log = logging.getLogger("gqa_reasoner.web")
 _HEADERS = {
     "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
@@ -163,7 +165,13 @@ class Bounded:
             await _refuse(watched, 413, body.words)
             return
         with anyio.move_on_after(self.limits.request_seconds) as patience:
-            await self.app(scope, body.receive, watched)
+            try:
+                await self.app(scope, body.receive, watched)
+            except Exception:
+                _log.exception("%s %s", scope["method"], scope["path"])
+                if started:
+                    raise
+                await _refuse(watched, 500, "the server has a fault here; it was logged")
         if patience.cancelled_caught and not started:
             seconds = self.limits.request_seconds
             await _refuse(watched, 503, f"not done within {seconds:g} seconds; try again", 5)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 __all__ = [
     "AnswerRecord",
@@ -21,6 +21,18 @@ __all__ = [
     "SimilarRecord",
     "UploadRecord",
 ]
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid Unicode") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""Text without half characters, which JSON can hold and nothing else can."""
 
 
 class _Record(BaseModel):
@@ -40,25 +52,25 @@ class ErrorRecord(BaseModel):
 class AskRequest(_Request):
     """A question about one picture."""
 
-    question: str
-    image_id: str | None = Field(None, description="A picture of the collection, or …")
-    upload: str | None = Field(None, description="… the token of an uploaded picture.")
-    expansion: str | None = Field(None, description="Source of context; the server's by default.")
+    question: Text
+    image_id: Text | None = Field(None, description="A picture of the collection, or …")
+    upload: Text | None = Field(None, description="… the token of an uploaded picture.")
+    expansion: Text | None = Field(None, description="Source of context; the server's by default.")
 
 
 class CompareRequest(_Request):
     """A question to be answered with every source of context."""
 
-    question: str
-    image_id: str | None = None
-    upload: str | None = None
+    question: Text
+    image_id: Text | None = None
+    upload: Text | None = None
 
 
 class OpenedRequest(_Request):
     """A picture that was opened from the results of a query."""
 
-    query: str
-    image_id: str
+    query: Text
+    image_id: Text
 
 
 class OpenedRecord(BaseModel):

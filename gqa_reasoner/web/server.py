@@ -14,7 +14,7 @@ from detectors.errors import InputError
 from gqa_reasoner.web.limits import Limits
 from gqa_reasoner.web.protocol import PatientProtocol
 
-__all__ = ["listen", "run_server"]
+__all__ = ["listen", "make_server", "run_server"]
 
 
 class _Server(uvicorn.Server):
@@ -43,18 +43,8 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run_server(
-    app: Any, listener: socket.socket, limits: Limits, ready: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or SIGINT.
-
-    Args:
-        app: the ASGI application.
-        listener: from `listen`.
-        limits: times of slow clients; `request_seconds` also bounds the graceful stop.
-        ready: is told the address once the server listens.
-    """
-    host, port = listener.getsockname()[:2]
+def make_server(app: Any, limits: Limits) -> uvicorn.Server:
+    """A server that ends requests of slow clients; `request_seconds` also bounds its stop."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol.with_times(limits.head_seconds, limits.stalled_seconds),
@@ -66,5 +56,20 @@ def run_server(
         timeout_graceful_shutdown=math.ceil(limits.request_seconds),
         h11_max_incomplete_event_size=32 << 10,
     )
+    return _Server(config)
+
+
+def run_server(
+    app: Any, listener: socket.socket, limits: Limits, ready: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        app: the ASGI application.
+        listener: from `listen`.
+        limits: times of slow clients.
+        ready: is told the address.
+    """
+    host, port = listener.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
-    _Server(config).run(sockets=[listener])
+    make_server(app, limits).run(sockets=[listener])

@@ -90,11 +90,7 @@ def read_upload(data: bytes, limits: Limits) -> PIL.Image.Image:
             with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 width, height = picture.size
                 if width * height > limits.upload_pixels:
-                    raise RequestError(
-                        413,
-                        f"the picture has {width}x{height} pixels; at most "
-                        f"{limits.upload_pixels / 1e6:g} megapixels are read",
-                    )
+                    raise _too_many(limits, f" ({width}x{height})")
                 picture.load()
                 return to_rgb(PIL.ImageOps.exif_transpose(picture))
     except RequestError:
@@ -103,9 +99,16 @@ def read_upload(data: bytes, limits: Limits) -> PIL.Image.Image:
         kinds = ", ".join(FORMATS)
         raise RequestError(415, f"this is not a picture of a known kind ({kinds})") from None
     except PIL.Image.DecompressionBombError:
-        raise RequestError(413, "the picture has too many pixels") from None
+        raise _too_many(limits) from None
     except Exception:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise RequestError(422, "the picture is damaged or cut off") from None
+
+
+def _too_many(limits: Limits, size: str = "") -> RequestError:
+    most = limits.upload_pixels / 1e6
+    return RequestError(
+        413, f"the picture has too many pixels{size}; at most {most:g} megapixels are read"
+    )
 
 
 def shown(picture: PIL.Image.Image, longest: int = _LONGEST_SHOWN) -> bytes:

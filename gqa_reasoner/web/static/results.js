@@ -74,7 +74,7 @@ function verdict(question, found, about) {
   const distribution = !("likely" in found.counts);
   return h("header", { class: "verdict" },
     h("p", { class: "asked" }, question),
-    h("h1", { tabindex: "-1" }, found.answer),
+    h("h1", { tabindex: "-1" }, headline(question, found)),
     h("p", { class: "how" },
       h("span", { class: `badge by-${found.method}` }, how),
       !distribution && h("span", {}, `${count(found.counts.likely, "likely picture")} of ${found.counts.of}, ${found.counts.expected} expected`)),
@@ -85,6 +85,12 @@ function verdict(question, found, about) {
       h("ol", { class: "program", start: "0" }, found.program.map((step) =>
         h("li", {}, h("code", {}, `${step.operation}${step.argument && step.argument !== "?" ? `: ${step.argument}` : ""}`),
           step.dependencies.length > 0 && h("span", { class: "soft" }, ` of ${step.dependencies.join(", ")}`))))));
+}
+
+/** The answer; "0" alone says little where pictures were asked for. */
+function headline(question, found) {
+  const counted = /^\s*(?:in\s+)?how\s+many|^\s*count/i.test(question);
+  return found.answer === "0" && !counted ? "No picture fits" : found.answer;
 }
 
 function chart(counts) {
