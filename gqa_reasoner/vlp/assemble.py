@@ -184,6 +184,7 @@ def assemble(sources: Sources, recipe: Recipe, config: TrainingConfig) -> Traine
     from gqa_reasoner.vlp.data.records import read_captions
 
     records = read_captions(sources.captions, split=sources.split)
+    scenes = _early_checks(sources, recipe, config)
     cache, tower = open_features(sources, records)
     lexicons = read_lexicons(sources.lexicons) if sources.lexicons else {}
     languages = recipe.languages
@@ -199,13 +200,6 @@ def assemble(sources: Sources, recipe: Recipe, config: TrainingConfig) -> Traine
         flips=config.flips,
         lexicons={code: words for code, words in lexicons.items() if code in languages},
     )
-    scenes = None
-    if "tag_anchors" in recipe.transforms and config.objective == "pretrain":
-        if sources.scenes is None:
-            raise InputError(
-                f"recipe {recipe.name!r} needs what a detector found in the pictures: --scenes FILE"
-            )
-        scenes = read_scenes(sources.scenes)
     held = config.held_out
     if not 0 <= held < len(records):
         raise InputError(
@@ -221,6 +215,24 @@ def assemble(sources: Sources, recipe: Recipe, config: TrainingConfig) -> Traine
         config, recipe, model, corpus, sources.output,
         held_out=held_out, classes=classes, guide=guide,
     )  # fmt: skip
+
+
+def _early_checks(
+    sources: Sources, recipe: Recipe, config: TrainingConfig
+) -> dict[str, Scene] | None:
+    """What can be refused before features are computed; returns the scenes where they serve."""
+    if sources.start is not None and read_config(sources.start).recipe != recipe.name:
+        raise InputError(
+            f"{sources.start}: expected a model of recipe {recipe.name!r}, "
+            f"got one of {read_config(sources.start).recipe!r}"
+        )
+    if config.objective != "pretrain" or "tag_anchors" not in recipe.transforms:
+        return None
+    if sources.scenes is None:
+        raise InputError(
+            f"recipe {recipe.name!r} needs what a detector found in the pictures: --scenes FILE"
+        )
+    return read_scenes(sources.scenes)
 
 
 def _classes(

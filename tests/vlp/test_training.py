@@ -122,7 +122,7 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from tests.vlp import small
-trainer = small.trainer("clip", Path(sys.argv[1]), steps=400, checkpoint_every=5)
+trainer = small.trainer("clip", Path(sys.argv[1]), steps=150, checkpoint_every=5)
 trainer.run(resume="--resume" in sys.argv)
 """
 
