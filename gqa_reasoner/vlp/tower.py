@@ -190,10 +190,10 @@ def _fold(model: nn.Module) -> None:
         if isinstance(normalisation, nn.BatchNorm2d):
             convolution = cast(nn.Conv2d, layer.convolution)
             layer.convolution = fuse_conv_bn_eval(convolution.eval(), normalisation)
-            layer.normalization = None
+            setattr(layer, "normalization", None)  # noqa: B010 - Module's own type is narrower
         if isinstance(getattr(layer, "activation", None), nn.ReLU6):
             layer.activation = nn.ReLU6(inplace=True)
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _digest(folder: Path) -> str:

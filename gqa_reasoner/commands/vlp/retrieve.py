@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("vlp retrieve: -k and --candidates: expected 1 or more")
     images = bool(arguments.build or arguments.image or arguments.rerank)
     encoder = load_encoder(arguments.model, arguments.tower, images=images)
-    status, output = 0, {}
+    status = 0
+    output: dict[str, Any] = {}
     if builds:
         report = _build(arguments, encoder)
         output["build"] = vars(report)

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from detectors.errors import InputError
 
@@ -208,7 +208,7 @@ def _read_table(path: Path) -> _Rows:
         first = stream.readline()
         stream.seek(0)
         delimiter = next((mark for mark in ("\t", "|", ",") if mark in first), ",")
-        quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
         rows = csv.reader(stream, delimiter=delimiter, quoting=quoting, skipinitialspace=True)
         header = [cell.strip().lower() for cell in next(rows, [])]
         image_column = next((header.index(n) for n in _IMAGE_COLUMNS if n in header), None)

@@ -53,9 +53,9 @@ class Reranker:
             progress: wraps the batch starts.
         """
         limit = self.model.config.sizes.text_length
-        lengths = np.array([len(self.pieces.encode(text, limit - 2)) for text in texts])
+        lengths = np.array([len(self.pieces.encode(text, limit - 2)) for text in texts], dtype=int)
         result = np.zeros(len(text_of_pair))
-        order = np.argsort(lengths[text_of_pair], kind="stable") if len(texts) else []
+        order = np.argsort(lengths[text_of_pair.astype(np.int64)], kind="stable")
         starts = range(0, len(text_of_pair), _BATCH)
         for start in progress(starts) if progress is not None else starts:
             rows = order[start : start + _BATCH]
