@@ -355,7 +355,8 @@ class _Asked:
                 way = "the dual encoder" + (", reranked" if self.c.reranker is not None else "")
                 return found, way
         found = rank_by_words(self.connection, text, self.c.ontology, limit, self.scope)
-        return found, "the words of the scenes"
+        way = "the words of the scenes"
+        return found, way if self.c.encoder is not None else way + " (no dual encoder was given)"
 
     def _undated(self) -> list[str]:
         """How the restrictions were read, and how many pictures cannot fit for want of a date."""

@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--captions", type=Path, metavar="FILE", help="captions: COCO form, JSON or JSON lines")
     add("--calibration", type=float, nargs=2, metavar=("SLOPE", "OFFSET"),
         help="from the detector's scores to probabilities, in logits")  # fmt: skip
+    add("--calibrate", type=Path, metavar="GRAPHS",
+        help="fit the calibration on those pictures whose scene graphs this file has")  # fmt: skip
     add("--no-thumbnails", action="store_true")
     add("--rehash", action="store_true", help="compare contents even where size and time agree")
 
@@ -65,6 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
         f"{len(report.failures)} unreadable; {done / max(seconds, 1e-9):.1f} pictures/s",
         file=sys.stderr,
     )
+    if arguments.calibrate is not None:
+        from gqa_reasoner.collection.calibration import calibrate_index
+        from gqa_reasoner.data.scene_graphs import iterate_scene_graphs
+
+        truth = {
+            scene.image_id: {item.name for item in scene.objects}
+            for scene in iterate_scene_graphs(arguments.calibrate)
+        }
+        slope, offset = calibrate_index(target, truth)
+        print(f"calibration: slope {slope:g}, offset {offset:g}", file=sys.stderr)
     for failure in report.failures[:20]:
         print(f"  {failure['reason']}", file=sys.stderr)
     return 1 if report.failures else 0
