@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from gqa_reasoner.questions.bench import Bench
-from gqa_reasoner.questions.draft import Draft, Fact, chain
+from gqa_reasoner.questions.draft import Draft, Fact, StepDraft, chain
 from gqa_reasoner.questions.english import (
     is_mass,
     is_plural,
@@ -22,6 +24,7 @@ __all__ = [
     "exist",
     "exist_attribute",
     "exist_relation",
+    "existence_draft",
     "noun_slots",
     "really_has",
 ]
@@ -73,6 +76,42 @@ def really_has(bench: Bench, place: int, kind: str, value: str, yes: bool) -> st
     return f"No, there {verb} {own} but {again(bench, bench.view.names[place])} {adjective}."
 
 
+def existence_draft(
+    bench: Bench,
+    question: str,
+    steps: Sequence[StepDraft],
+    yes: bool,
+    full_answer: str,
+    *,
+    types: tuple[str, str, str],
+    group: str,
+    needs: Iterable[Fact],
+    reveals: Iterable[Fact] = (),
+) -> Draft:
+    """A yes-or-no question about what is there.
+
+    Args:
+        types: structural, semantic and detailed type.
+        group: local group.
+        needs: facts that the answer rests on; reveals: facts that the question gives away.
+    """
+    structural, semantic, detailed = types
+    return Draft(
+        question=question,
+        steps=list(steps),
+        answer="yes" if yes else "no",
+        full_answer=full_answer,
+        structural=structural,
+        semantic=semantic,
+        detailed=detailed,
+        local_group=group,
+        needs=frozenset(needs),
+        reveals=frozenset(reveals),
+        scope=("fixed",),
+        pattern=bench.used,
+    )
+
+
 def _pick_exist(bench: Bench, slots: dict[str, str], family: str) -> str:
     """Mass nouns have no plural questions; "Are there any water" is retried."""
     one = slots["plain_one"]
@@ -113,19 +152,17 @@ def exist(bench: Bench) -> Draft | None:
     if not yes:
         full = f"No, there {'is no' if is_mass(name) else 'are no'} {slots['plain_many']}."
     select = f"{singularize(name) if not bench.strict else name} ({identity or '-'})"
-    return Draft(
-        question=question,
-        steps=chain([("select", select), ("exist", "?")]),
-        answer="yes" if yes else "no",
-        full_answer=full,
-        structural="verify",
-        semantic="obj",
-        detailed="exist" if yes else "existC",
-        local_group=f"03-{name}",
-        needs=frozenset((fact,)) if yes else frozenset((("absent", name),)),
-        reveals=frozenset((fact,)) if yes else frozenset((("absent", name),)),
-        scope=("fixed",),
-        pattern=bench.used,
+    facts: tuple[Fact, ...] = (fact,) if yes else (("absent", name),)
+    return existence_draft(
+        bench,
+        question,
+        chain([("select", select), ("exist", "?")]),
+        yes,
+        full,
+        types=("verify", "obj", "exist" if yes else "existC"),
+        group=f"03-{name}",
+        needs=facts,
+        reveals=facts,
     )
 
 
@@ -172,23 +209,18 @@ def exist_attribute(bench: Bench) -> Draft | None:
     detailed = "existAttr" if before else ("existAttrNot" if negated else "existThat")
     fact: Fact = ("value", identity, kind, true_value)
     select = singularize(name) if not bench.strict and rng.random() < 0.9 else name
-    return Draft(
-        question=question,
-        steps=chain(
-            [("select", f"{select} ({identity})"), (operation("filter", kind), argument),
-             ("exist", "?")]
-        ),
-        answer="yes" if yes else "no",
-        full_answer=really_has(bench, place, kind, true_value, yes),
-        structural="verify",
-        semantic="obj",
-        detailed=detailed + ("" if yes else "C"),
-        local_group=f"04-{name}_{'n#' if negated else ''}{value}",
-        needs=frozenset((fact,)),
-        reveals=frozenset((("exists", singularize(name)),)),
-        scope=("fixed",),
-        pattern=bench.used,
-    )  # fmt: skip
+    steps = [("select", f"{select} ({identity})"), (operation("filter", kind), argument)]
+    return existence_draft(
+        bench,
+        question,
+        chain([*steps, ("exist", "?")]),
+        yes,
+        really_has(bench, place, kind, true_value, yes),
+        types=("verify", "obj", detailed + ("" if yes else "C")),
+        group=f"04-{name}_{'n#' if negated else ''}{value}",
+        needs=(fact,),
+        reveals=(("exists", singularize(name)),),
+    )
 
 
 def exist_relation(bench: Bench) -> Draft | None:
@@ -235,21 +267,16 @@ def exist_relation(bench: Bench) -> Draft | None:
     needs: set[Fact] = {fact, ("named", identity, name)}
     if detailed == "existRelSC":
         needs = {("absent", asked)}
-    return Draft(
-        question=question,
-        steps=chain([*reference.steps, ("relate", argument), ("exist", "?")]),
-        answer="yes" if yes else "no",
-        full_answer=_relation_full(bench, (place, other), predicate, yes, detailed),
-        structural="verify",
-        semantic="rel",
-        detailed=detailed,
-        local_group=f"13-{view.names[other]}_{asked}",
-        needs=frozenset(needs),
-        reveals=frozenset({fact, ("named", identity, name)} | reference.facts)
-        if yes
-        else frozenset(reference.facts),
-        scope=("fixed",),
-        pattern=bench.used,
+    return existence_draft(
+        bench,
+        question,
+        chain([*reference.steps, ("relate", argument), ("exist", "?")]),
+        yes,
+        _relation_full(bench, (place, other), predicate, yes, detailed),
+        types=("verify", "rel", detailed),
+        group=f"13-{view.names[other]}_{asked}",
+        needs=needs,
+        reveals={fact, ("named", identity, name)} | reference.facts if yes else reference.facts,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gqa_reasoner.questions.bench import Bench
 from gqa_reasoner.questions.draft import Draft, Fact, StepDraft, chain, merge
 from gqa_reasoner.questions.english import is_plural, singularize, with_article
-from gqa_reasoner.questions.existence import noun_slots, really_has
+from gqa_reasoner.questions.existence import existence_draft, noun_slots, really_has
 from gqa_reasoner.questions.queries import value_clause
 from gqa_reasoner.questions.verifications import operation
 
@@ -88,19 +88,16 @@ def exist_both(bench: Bench) -> Draft | None:
     needs: set[Fact] = {("exists", singularize(name)) for name, _ in chosen}
     if not yes:
         needs = {("absent", chosen[1][0])}
-    return Draft(
-        question=bench.word("existAnd", slots),
-        steps=steps,
-        answer="yes" if yes else "no",
-        full_answer=full,
-        structural="logical",
-        semantic="obj",
-        detailed="existAnd" if yes else "existAndC",
-        local_group=f"09existAnd-{names[0]}_{names[1]}",
-        needs=frozenset(needs),
-        reveals=frozenset(needs) if yes else frozenset(),
-        scope=("fixed",),
-        pattern=bench.used,
+    return existence_draft(
+        bench,
+        bench.word("existAnd", slots),
+        steps,
+        yes,
+        full,
+        types=("logical", "obj", "existAnd" if yes else "existAndC"),
+        group=f"09existAnd-{names[0]}_{names[1]}",
+        needs=needs,
+        reveals=needs if yes else (),
     )
 
 
@@ -120,19 +117,16 @@ def exist_either(bench: Bench) -> Draft | None:
     needs: set[Fact] = {("exists", singularize(chosen[0][0]))}
     if not yes:
         needs = {("absent", name) for name, _ in chosen}
-    return Draft(
-        question=bench.word("existOr", slots),
-        steps=steps,
-        answer="yes" if yes else "no",
-        full_answer=full,
-        structural="logical",
-        semantic="obj",
-        detailed="existOr" if yes else "existOrC",
-        local_group=f"09existOr-{names[0]}_{names[1]}",
-        needs=frozenset(needs),
-        reveals=frozenset(needs) if not yes else frozenset(),
-        scope=("fixed",),
-        pattern=bench.used,
+    return existence_draft(
+        bench,
+        bench.word("existOr", slots),
+        steps,
+        yes,
+        full,
+        types=("logical", "obj", "existOr" if yes else "existOrC"),
+        group=f"09existOr-{names[0]}_{names[1]}",
+        needs=needs,
+        reveals=needs if not yes else (),
     )
 
 
@@ -179,17 +173,13 @@ def exist_attribute_either(bench: Bench) -> Draft | None:
     family = "existAttrOr" if before else "existThatOr"
     fact: Fact = ("value", identity, kind, true_value)
     needs: set[Fact] = {fact} if yes else {fact, ("absent", absent)}
-    return Draft(
-        question=bench.word(family, slots),
-        steps=steps,
-        answer="yes" if yes else "no",
-        full_answer=really_has(bench, place, kind, true_value, yes),
-        structural="logical",
-        semantic="obj",
-        detailed=family + ("" if yes else "C"),
-        local_group=f"04-{name}_{'n#' if negated else ''}{value}",
-        needs=frozenset(needs),
-        reveals=frozenset(),
-        scope=("fixed",),
-        pattern=bench.used,
+    return existence_draft(
+        bench,
+        bench.word(family, slots),
+        steps,
+        yes,
+        really_has(bench, place, kind, true_value, yes),
+        types=("logical", "obj", family + ("" if yes else "C")),
+        group=f"04-{name}_{'n#' if negated else ''}{value}",
+        needs=needs,
     )
