@@ -35,6 +35,13 @@ def command(options: argparse.Namespace, target: Path) -> list[str]:
     return [*words, "--workers", str(options.workers), "--engine", options.engine]
 
 
+def finish(options: argparse.Namespace, target: Path) -> None:
+    """One run to its end (status 1 means that some pictures were unreadable)."""
+    done = subprocess.run(command(options, target), capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or not target.exists():
+        raise SystemExit(f"the extraction failed: {done.stderr[-500:]}")
+
+
 def content(target: Path) -> dict[str, bytes]:
     """Everything that a finished run left behind."""
     found: dict[str, bytes] = {}
@@ -66,7 +73,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole.h5", Path(folder) / "killed.h5"
         began = time.perf_counter()
-        subprocess.run(command(options, whole), stderr=subprocess.DEVNULL, check=False)
+        finish(options, whole)
         length = time.perf_counter() - began
         wanted = content(whole)
         kills = runs = finished = 0
@@ -89,7 +96,7 @@ def main() -> int:
                 print("a run that ended before its kill differs")
                 return 1
             killed.unlink()
-        subprocess.run(command(options, killed), stderr=subprocess.DEVNULL, check=False)
+        finish(options, killed)
         same = content(killed) == wanted
     print(
         f"{kills} kills in {runs + 1} runs of up to {length:.1f} s ({finished} ended before their "
