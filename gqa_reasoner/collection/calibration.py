@@ -80,9 +80,9 @@ def shown_names(
     ).fetchall()  # fmt: skip
     chosen = [row for row in rows if row[0] in truth]
     sizes = [len(row[2]) for row in chosen]
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if sizes else []
+    starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)[: len(sizes)]
     scores = np.array([score for row in chosen for score in row[2]])
-    return scores, np.asarray(starts), np.array([row[1] in truth[row[0]] for row in chosen], bool)
+    return scores, starts, np.array([row[1] in truth[row[0]] for row in chosen], bool)
 
 
 def calibrate_index(folder: str | Path, truth: Mapping[str, Set[str]]) -> tuple[float, float]:

@@ -311,7 +311,11 @@ def _complete(job: _Job) -> None:
 
 def _class_names(detector: Detector) -> list[str]:
     """Every name that the detector can give; empty where it does not say."""
-    names = getattr(detector, "class_names", None)
-    if names is None:
-        names = getattr(getattr(detector, "vocabulary", None), "classes", ())
-    return [str(name) for name in names]
+    records = getattr(detector, "records", None)
+    if isinstance(records, Mapping):  # annotated scenes know what they list
+        objects = [item for graph in records.values() for item in graph["objects"].values()]
+        return sorted({str(item["name"]) for item in objects})
+    names = getattr(detector, "class_names", None) or getattr(
+        getattr(detector, "vocabulary", None), "classes", ()
+    )
+    return [str(name) for name in names or ()]

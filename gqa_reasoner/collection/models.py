@@ -110,8 +110,8 @@ class _PairReranker:
         with torch.inference_mode():
             pixels = torch.stack([picture_tensor(image, size) for image in images])
             features = self.tower(pixels)
-        found = self.pairs.scores([text] * len(images), lambda rows: features[list(rows)])
-        return found.numpy()
+        count = len(images)
+        return self.pairs.pair_scores([text], np.zeros(count, int), features, np.arange(count))
 
 
 class _FolderCaptioner:

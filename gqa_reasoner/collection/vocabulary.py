@@ -53,7 +53,7 @@ class Vocabulary:
                 f"{table}) ORDER BY text"
             ).fetchall()
             found.append(dict(rows))
-        return cls(*found, classes=tuple(settings.get("classes") or ()))
+        return cls(found[0], found[1], found[2], tuple(settings.get("classes") or ()))
 
     def fit(self, word: str, ontology: Ontology) -> Fit | None:
         """Which names `word` stands for; None where the detector could not have told.
