@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detectors.errors import InputError
 from gqa_reasoner.model.encode import GEOMETRY, KINDS, VISION, Bags, EncodedQuestion, EncodedScene
 from gqa_reasoner.model.expanded_graph import Sources
 from gqa_reasoner.model.masks import Edges
@@ -113,6 +114,9 @@ def collate(
         scenes: one per question (the same object may repeat).
         feature_size: F; 0 leaves the features out.
         guidance: whether to fill `Batch.guided`.
+
+    Raises:
+        InputError: a scene of a detector that the model knows has features of another size.
     """
     texts = [len(item.kind) for item in questions]
     visions = [len(item.geometry) for item in scenes]
@@ -121,7 +125,7 @@ def collate(
     features = np.zeros((len(scenes), vision, feature_size), dtype=np.float32)
     for row, scene in enumerate(scenes):
         geometry[row, : visions[row]] = scene.geometry
-        if feature_size and scene.features is not None:
+        if feature_size and scene.features is not None and _fits(scene, feature_size):
             features[row, : len(scene.features)] = scene.features
     answers = max((len(item.executed) for item in questions), default=0)
     edges = _edges(questions, scenes, text)
@@ -144,6 +148,17 @@ def collate(
         signals=torch.from_numpy(np.stack([item.signals for item in questions])),
         guided=_guided(edges, len(questions), text, vision) if guidance else None,
     )
+
+
+def _fits(scene: EncodedScene, size: int) -> bool:
+    """Whether a scene's features are of the model's size; other detectors' may differ."""
+    found = 0 if scene.features is None else scene.features.shape[1]
+    if found != size and scene.familiar:
+        raise InputError(
+            f"scene: features: expected size {size}, which the reasoner was trained on, got "
+            f"{found}; `gqa-reasoner features check TRAINED FILE` says whether features fit"
+        )
+    return found == size
 
 
 def _edges(

@@ -306,7 +306,10 @@ class ReasonerModel(nn.Module):
             raise InputError(
                 f"{config}: expected an object with 'model' and 'vocabulary': {error}"
             ) from None
-        model = cls(ReasonerConfig.from_json(parts[0]), ReasonerVocabulary.from_json(parts[1]))
+        try:
+            model = cls(ReasonerConfig.from_json(parts[0]), ReasonerVocabulary.from_json(parts[1]))
+        except InputError as error:
+            raise InputError(f"{config}: {error}") from None
         try:
             state = {name: value.float() for name, value in load_file(weights).items()}
         except SafetensorError as error:
