@@ -24,7 +24,9 @@ ACTIONS = {
 class _LazyParser(argparse.ArgumentParser):
     """Declares an action's options when that action is parsed, not before."""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         module = self.get_default("module")
         if module and not self.get_default("run_action"):
             loaded = importlib.import_module(f"gqa_reasoner.commands.vlp.{module}")
