@@ -18,6 +18,12 @@ from gqa_reasoner.vlp.config import ModelConfig
 from gqa_reasoner.vlp.corpus import CaptionCorpus, CorpusSettings
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.objectives import Guide
+from gqa_reasoner.vlp.published import (
+    open_published,
+    published_pieces,
+    published_sizes,
+    take_published,
+)
 from gqa_reasoner.vlp.recipe import Recipe
 from gqa_reasoner.vlp.targets import CellClasses
 from gqa_reasoner.vlp.training import Trainer
@@ -61,6 +67,8 @@ class Sources:
     warm: Path | None = None
     """Any model of the family whose fitting weights are taken over."""
     guide: Path | None = None
+    published: Path | None = None
+    """A `transformers` checkpoint whose words and layers the recipe starts from."""
 
 
 def read_scenes(path: Path) -> dict[str, Scene]:
@@ -167,6 +175,8 @@ def _pieces(sources: Sources, records: Sequence[CaptionRecord], config: Training
         if place is not None:
             read_config(place)
             return WordPieces.load(place / "pieces.json")
+    if sources.published is not None:
+        return published_pieces(sources.published)
     if sources.pieces is not None:
         return WordPieces.load(sources.pieces)
     texts = [text for record in records for text in record.captions]
@@ -265,9 +275,11 @@ def _model(
         return model
     torch.manual_seed(config.seed)
     image_size = getattr(tower, "image_size", 224)
+    public = None if sources.published is None else open_published(recipe, sources.published)
     own = ModelConfig.from_recipe(
         recipe,
         vocabulary=vocabulary,
+        sizes=None if public is None else published_sizes(recipe, public),
         tower=_TowerFacts(cache, image_size),
         classes=len(classes) if classes is not None else 0,
         **config.size_changes(),
@@ -275,6 +287,8 @@ def _model(
     model = VisionLanguageModel(own)
     if sources.warm is not None:
         warm_start(model, sources.warm)
+    if public is not None and sources.published is not None:
+        take_published(model, public, sources.published, published_pieces(sources.published))
     return model
 
 

@@ -108,7 +108,7 @@ def _trainer(name: str, found: dict[str, Any], output: Path) -> Trainer:
         found["scenes"] if "tag_anchors" in recipe.transforms else None,
     )
     config = TrainingConfig(
-        steps=120, batch_size=COUNT, learning_rate=3e-3, warmup_steps=5, precision="float32"
+        steps=360, batch_size=COUNT, learning_rate=3e-3, warmup_steps=5, precision="float32"
     )
     return Trainer(config, recipe, model, corpus, output, classes=classes)
 
@@ -117,10 +117,10 @@ def _trainer(name: str, found: dict[str, Any], output: Path) -> Trainer:
 def _measured(trainer: Trainer) -> dict[str, float]:
     trainer.model.eval()
     totals: dict[str, float] = {}
-    for seed in range(3):
+    for seed in range(6):
         _, parts = trainer.losses(trainer.model, trainer.corpus, list(range(COUNT)), 900 + seed)
         for name, value in parts.items():
-            totals[name] = totals.get(name, 0.0) + value / 3
+            totals[name] = totals.get(name, 0.0) + value / 6
     return totals
 
 
@@ -142,8 +142,8 @@ def test_a_recipe_learns_from_photographs_and_comes_back(
     trainer = _trainer(name, photographs, tmp_path)
     before = after = _measured(trainer)
     assert set(before) == set(load_recipe(name).losses)
-    while trainer.step < 120 and not all(after[k] < before[k] for k in before):
-        for _ in range(12):
+    while trainer.step < 360 and not all(after[k] < before[k] for k in before):
+        for _ in range(20):
             trainer.train_step()
         after = _measured(trainer)
     for loss, value in after.items():

@@ -26,6 +26,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
                         help="dual encoder whose scores choose hard negatives")  # fmt: skip
     parser.add_argument("--warm", type=Path, metavar="MODEL",
                         help="take over the fitting weights of another model")  # fmt: skip
+    parser.add_argument("--published", type=Path, metavar="DIR",
+                        help="start from a ViLT or VisualBERT checkpoint")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="YAML",
                         help="training configuration; unknown keys are refused")  # fmt: skip
     parser.add_argument("--steps", type=int, help="overrides the configuration")
@@ -73,5 +75,6 @@ def _sources(arguments: argparse.Namespace, **others: Any) -> Sources:
         "pieces",
         "guide",
         "warm",
+        "published",
     )
     return Sources(**{name: getattr(arguments, name) for name in names}, **others)
