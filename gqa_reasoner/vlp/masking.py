@@ -5,14 +5,23 @@ Legend: B batch, T text length, V cells.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gqa_reasoner.vlp.corpus import Batch
 from gqa_reasoner.vlp.losses import IGNORED
 
-__all__ = ["MaskedWords", "drop_words", "mask_codes", "mask_regions", "mask_words"]
+__all__ = [
+    "MaskedWords",
+    "drop_words",
+    "mask_codes",
+    "mask_regions",
+    "mask_words",
+    "thinned",
+]
 
 SPECIAL_PIECES = 7
 """Ids below this are [PAD] … [EOS] and are never hidden."""
@@ -120,3 +129,16 @@ def drop_words(
     order = key.argsort(dim=1, stable=True)
     mask = kept.gather(1, order)
     return ids.gather(1, order).masked_fill(~mask, 0), mask
+
+
+def thinned(batch: Batch, words: float, cells: float, generator: torch.Generator) -> Batch:
+    """A batch with a share of its words hidden and of its cells emptied; nothing is predicted,
+    the model only learns to do without single words and cells."""
+    if words > 0:
+        hidden = torch.rand(batch.ids.shape, generator=generator) < words
+        hidden &= batch.ids >= SPECIAL_PIECES
+        batch = replace(batch, ids=batch.ids.masked_fill(hidden, MASK_PIECE))
+    if cells > 0:
+        kept = torch.rand(batch.features.shape[:2], generator=generator) >= cells
+        batch = replace(batch, features=batch.features * kept[..., None])
+    return batch

@@ -25,6 +25,7 @@ from detectors.errors import InputError
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.vlp.checkpoint import save_model
 from gqa_reasoner.vlp.corpus import CaptionCorpus
+from gqa_reasoner.vlp.masking import thinned
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.objectives import Guide, Objective, captioning_loss, retrieval_loss
 from gqa_reasoner.vlp.recipe import Recipe
@@ -128,6 +129,8 @@ class Trainer:
         torch.manual_seed(seed)
         batch = corpus.batch(rows, generator)
         config = self.config
+        if model.training and (config.objective == "retrieval" or self.recipe.plan == "dual"):
+            batch = thinned(batch, config.word_dropout, config.cell_dropout, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(config)):
             if config.objective == "pretrain":
                 parts = self.objective.losses(model, batch, generator)

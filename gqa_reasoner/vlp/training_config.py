@@ -46,6 +46,10 @@ class TrainingConfig:
     """Draw them, and the match loss's false pairs, by a guide's scores."""
     group: int = 1
     """With a guide: batches are made of groups of this many pictures alike."""
+    word_dropout: float = 0.0
+    """Share of words that become [MASK] while training for search; against overfitting."""
+    cell_dropout: float = 0.0
+    """Share of cells whose features become zeros then."""
     smoothing: float = 0.1
     """Label smoothing of captions."""
     precision: str = "auto"
@@ -82,6 +86,11 @@ class TrainingConfig:
                      "validate_every", "checkpoint_every", "log_every"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"{where}: {name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("word_dropout", "cell_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{where}: {name}: expected 0 to below 1, got {getattr(self, name)}"
+                )
         for name in ("learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{where}: {name}: expected more than 0")

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gqa_reasoner.vlp.losses import IGNORED
-from gqa_reasoner.vlp.masking import drop_words, mask_codes, mask_regions, mask_words
+from gqa_reasoner.vlp.masking import (
+    drop_words,
+    mask_codes,
+    mask_regions,
+    mask_words,
+    thinned,
+)
+from gqa_reasoner.vlp.recipe import load_recipe
+
+from . import small
 
 
 def _texts(seed: int, count: int, length: int) -> torch.Tensor:
@@ -87,3 +96,18 @@ def test_noise_drops_words_and_keeps_the_ends() -> None:
     assert not mask.all(dim=0)[:7].all()
     same, _ = drop_words(ids, drop=0.0, shuffle=0.0, generator=generator)
     assert torch.equal(same, ids)
+
+
+def test_thinning_hides_words_and_cells_and_nothing_else() -> None:
+    corpus = small.corpus(load_recipe("clip"))
+    batch = corpus.batch(list(range(16)), torch.Generator().manual_seed(0))
+    thin = thinned(batch, 0.5, 0.25, torch.Generator().manual_seed(0))
+    changed = thin.ids != batch.ids
+    assert (thin.ids[changed] == 4).all()
+    assert not changed[batch.ids < 7].any()
+    assert 0.3 < changed[batch.ids >= 7].float().mean() < 0.7
+    empty = (thin.features == 0).all(dim=2)
+    assert 0.15 < empty.float().mean() < 0.35
+    assert torch.equal(thin.features[~empty], batch.features[~empty])
+    same = thinned(batch, 0.0, 0.0, torch.Generator())
+    assert same is batch
