@@ -296,6 +296,8 @@ class Trainer:
             "model_config": self.model.config.to_json(),
             "config": asdict(self.config),
         }
+        # settings that are younger than the checkpoint were at their defaults
+        state = {**state, "config": {**asdict(TrainingConfig()), **state.get("config", {})}}
         for name, value in ours.items():
             if state.get(name) != value:
                 raise InputError(f"{source}: {_difference(name, state.get(name), value)}")

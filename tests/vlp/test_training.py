@@ -158,6 +158,16 @@ def test_another_run_s_checkpoint_is_refused(tmp_path: Path) -> None:
         small.trainer("clip", tmp_path, steps=4, seed=3).run(resume=True)
 
 
+def test_a_checkpoint_older_than_a_setting_resumes_at_its_default(tmp_path: Path) -> None:
+    trainer = small.trainer("clip", tmp_path, steps=4)
+    state = trainer.state()
+    del state["config"]["word_dropout"]
+    trainer.restore(state, "checkpoint")
+    other = small.trainer("clip", tmp_path, steps=4, word_dropout=0.1)
+    with pytest.raises(InputError, match="made with word_dropout 0.0, this run has 0.1"):
+        other.restore(state, "checkpoint")
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
