@@ -164,7 +164,7 @@ def test_a_checkpoint_older_than_a_setting_resumes_at_its_default(tmp_path: Path
     del state["config"]["word_dropout"]
     trainer.restore(state, "checkpoint")
     other = small.trainer("clip", tmp_path, steps=4, word_dropout=0.1)
-    with pytest.raises(InputError, match="made with word_dropout 0.0, this run has 0.1"):
+    with pytest.raises(InputError, match=r"made with word_dropout 0\.0, this run has 0\.1"):
         other.restore(state, "checkpoint")
 
 
