@@ -125,9 +125,11 @@ class Objective:
         wanted = self.recipe.losses
         if "masked_words" in wanted:
             found["masked_words"] = word_loss(model, _present(output.text), labels)
-        if vision.hidden is not None and kept is None:
-            counted = vision.hidden & matched[:, None]
-            found |= self._region_losses(model, output.vision, features, vision.codes, counted)
+        if vision.hidden is not None:
+            counted = _gathered(vision.hidden & matched[:, None], kept)
+            codes = None if vision.codes is None else _gathered(vision.codes, kept)
+            seen = _gathered(features, kept)
+            found |= self._region_losses(model, output.vision, seen, codes, counted)
         if "match" in wanted:
             found["match"] = image_text_match(model.pair_logits(output, mask), matched)
         if "alignment" in wanted:
@@ -230,7 +232,7 @@ class Objective:
             return tokens, None
         draw = torch.rand(tokens.shape[:2], generator=generator)
         kept = draw.argsort(dim=1)[:, :count]
-        return tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1])), kept
+        return _gathered(tokens, kept), kept
 
     def _region_losses(
         self,
@@ -259,6 +261,14 @@ class Objective:
         if "masked_codes" in wanted and model.codes is not None and codes is not None:
             found["masked_codes"] = masked_code(model.codes(states), codes, counted)
         return found
+
+
+def _gathered(values: Tensor, kept: Tensor | None) -> Tensor:
+    """(B, V) or (B, V, D) at the kept cells (B, n)."""
+    if kept is None:
+        return values
+    index = kept if values.ndim == 2 else kept[..., None].expand(-1, -1, values.shape[-1])
+    return values.gather(1, index)
 
 
 def _present(states: Tensor | None) -> Tensor:

@@ -55,6 +55,17 @@ def _fell(before: float, after: float) -> bool:
     return after < before - 0.02 * abs(before)
 
 
+@pytest.mark.parametrize("name", ["soho", "unicoder_vl", "m3p"])
+def test_cells_may_be_sampled_under_every_loss(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    config = TrainingConfig(batch_size=16, precision="float32")
+    model = small.model(recipe, sampled_cells=4)
+    trainer = Trainer(
+        config, recipe, model, small.corpus(recipe), tmp_path, classes=small.classes()
+    )
+    assert set(trainer.train_step()) == {*recipe.losses, "loss"}
+
+
 @pytest.mark.parametrize("name", ["clip", "vilt", "vilbert"])
 def test_fine_tuning_finds_the_pictures(name: str, tmp_path: Path) -> None:
     trainer = small.trainer(name, tmp_path, objective="retrieval", negatives=2, steps=80)
