@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import threading
@@ -63,7 +64,10 @@ def parts() -> Reasoner:
 @pytest.fixture
 def copied(indexed: Path, tmp_path: Path) -> Path:
     """A copy of the collection that a test may damage."""
-    return Path(shutil.copytree(indexed, tmp_path / "pictures"))
+    folder = Path(shutil.copytree(indexed, tmp_path / "pictures"))
+    place = folder / ".gqa-reasoner" / "settings.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "source": str(folder)}))
+    return folder
 
 
 @pytest.fixture(scope="session")

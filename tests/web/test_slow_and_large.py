@@ -121,7 +121,7 @@ def test_a_client_that_never_reads_is_cut_off(server: Running) -> None:
 @pytest.mark.parametrize(
     "request_",
     [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET /\r\n\r\n",
-     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: " + b"x" * 400_000 + b"\r\n\r\n",
+     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: " + b"x" * 50_000,
      HEAD + b"Content-Length: x\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
      HEAD + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc"],
     ids=["noise", "no host", "no version", "long head", "no length", "no chunk", "two lengths"],

@@ -5,11 +5,13 @@ import { showPicture } from "./picture.js";
 import { showAll, showFound } from "./results.js";
 
 const main = $("main");
-const state = { about: null, order: [], view: null, running: null };
+const state = { about: null, order: [], shown: "", running: null };
+const here = () => location.pathname + location.search;
 
 async function route({ focus = true } = {}) {
   state.running?.abort();
   const running = state.running = new AbortController();
+  state.shown = here();
   const url = new URL(location.href);
   const values = Object.fromEntries(url.searchParams);
   busy(true);
@@ -48,17 +50,20 @@ function show(element, focus) {
   if (!focus) return;
   const card = kept.card && main.querySelector(`a[data-id="${CSS.escape(kept.card)}"]`);
   (card || main.querySelector("h1"))?.focus({ preventScroll: true });
+  if (card && kept.scroll === undefined) card.scrollIntoView({ block: "center" });
 }
 
 /** Change the address of the page that is shown. */
 function go(values) {
   const { from, ...rest } = values;
   history.replaceState(history.state, "", address.picture({ ...rest, from }));
+  state.shown = here();
 }
 
-function visit(href, card) {
+/** Go to another view; `card` is where the reader leaves, `back` where he comes back to. */
+function visit(href, card, back) {
   history.replaceState({ ...history.state, scroll: scrollY, card }, "");
-  history.pushState({}, "", href);
+  history.pushState({ card: back }, "", href);
   return route();
 }
 
@@ -112,7 +117,8 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   const query = new URL(location.href).searchParams.get("q");
   if (link.dataset.id && query) api.opened({ query, image_id: link.dataset.id });
-  visit(link.getAttribute("href"), link.dataset.id);
+  const back = "back" in link.dataset ? new URL(location.href).searchParams.get("id") : undefined;
+  visit(link.getAttribute("href"), link.dataset.id, back);
 });
 
 $("search").addEventListener("submit", (event) => {
@@ -161,5 +167,5 @@ addEventListener("drop", (event) => {
 });
 
 history.scrollRestoration = "manual";
-addEventListener("popstate", () => route());
+addEventListener("popstate", () => { if (here() !== state.shown) route(); });
 route({ focus: false });

@@ -8,7 +8,7 @@ export function comparison(record) {
   for (const item of record.answers) tally.set(item.answer, (tally.get(item.answer) ?? 0) + 1);
   const usual = [...tally].sort((one, other) => other[1] - one[1])[0][0];
   return h("section", { class: "comparison", "aria-label": "Answers by source of context" },
-    h("h3", { id: "comparison", tabindex: "-1" }, "Answers by source of context"),
+    h("h2", { id: "comparison", tabindex: "-1" }, "Answers by source of context"),
     h("p", { class: "soft small" }, tally.size === 1
       ? "Every source leads to the same answer."
       : `${count(tally.size, "answer")} differ: context matters for this question.`),
