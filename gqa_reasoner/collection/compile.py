@@ -248,6 +248,8 @@ class Compiler:
             "coalesce(x[j], 0) * y[1] + coalesce(CASE WHEN j > 1 THEN x[j - 1] END, 0) * y[2]))"
         )
         body = f"SELECT image, {polynomial} AS d FROM {table} GROUP BY image"
+        if least > 0:  # pictures with fewer candidates cannot have that many
+            body += f" HAVING count(*) >= {least}"
         start = 0 if most is None else least
         terms = [f"coalesce(d[{place + 1}], 0)" for place in range(start, top)]
         inside = " + ".join(terms)
