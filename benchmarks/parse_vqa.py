@@ -31,12 +31,13 @@ def main() -> None:
     options.add_argument("file", type=Path)
     options.add_argument("--count", type=int, default=2000)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--weights", type=Path, help="default: the shipped parser")
     options.add_argument("--show", type=int, default=0)
     arguments = options.parse_args()
     questions = read_questions(arguments.file)
     generator = np.random.default_rng(arguments.seed)
     chosen = [questions[int(i)] for i in generator.permutation(len(questions))[: arguments.count]]
-    parser = ProgramParser.from_pretrained()
+    parser = ProgramParser.from_pretrained(arguments.weights)
     results = [parser.parse(question, 1) for question in chosen]
     reasons: Counter[str] = Counter()
     openings: Counter[str] = Counter()

@@ -101,6 +101,13 @@ def choose_object(values: Sequence[Any]) -> Outcome:
     yield from ask((*phrase.chain, relate), "name", ("name", first, second))
 
 
+def verify_having(values: Sequence[Any]) -> Outcome:
+    """`Does the man have a hat`: phrase, phrase; a described part is `verify_part`'s."""
+    first, second = values
+    if len(second.filters) != 1 or not second.bare:
+        yield from verify_relation((first, "with", second))
+
+
 def verify_part(values: Sequence[Any]) -> Outcome:
     """`Does the man have brown hair`: phrase, (name, filters)."""
     phrase, (name, filters) = values

@@ -49,6 +49,11 @@ COUNT_FORMS: list[tuple[str, str, Builder]] = [
     ("count", "how many <npx>", count_of),
     ("count", "how many <npx> can be seen <img>", count_of),
     ("count-has", "how many <npx> DO <np> have", count_owned),
+    (
+        "count-with",
+        "how many <npx> have|has <np>",
+        lambda values: count_related((values[0], "with", values[1])),
+    ),
     ("count-is", "how many of? DET? <npx> BE|LOOK <pred> <img>", count_filtered),
     ("count-is", "how many <npx> BE there that BE|LOOK <pred>", count_filtered),
     ("count-rel", "how many of? DET? <npx> BE? <rel> <np>", count_related),

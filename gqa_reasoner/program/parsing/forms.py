@@ -118,7 +118,7 @@ def _yes_no_forms() -> list[Form]:
 _YES_NO_FORMS: list[Form] = [
     *_yes_no_forms(),
     ("have?", "DO <np> have a|an? <attr> <type>", c.verify_typed),
-    ("have-rel", "DO <np> have <np>", lambda v: c.verify_relation((v[0], "with", v[1]))),
+    ("have-rel", "DO <np> have <np>", c.verify_having),
     ("have-and", "DO <np> have a|an? <attr> <type> and a|an? <attr> <type>", c.verify_two_typed),
     ("have-or", "DO <np> have a|an? <attr> or <attr> <type>", lambda v: c.choose(v[:3])),
     ("do-rel", "DO <np> <relb> <np>", c.verify_relation),

@@ -149,7 +149,8 @@ class PhraseChart(BaseChart):
                 (f"knows:{known}:{tail.split()[0]}:{group}", 1.0),
             )
         if relation is not None:
-            features += ((f"late:{modifier.kind}", 1.0),)
+            kind = "knowledge" if modifier.kind == "use" else modifier.kind
+            features += ((f"late:{kind}", 1.0),)
         if modifier.relation is not None:
             predicate, direction, _ = modifier.relation
             predicate = predicate.removeprefix(REVERSED)

@@ -89,7 +89,8 @@ class RelationChart(Chart):
         rule = _predicate_by_rule(tokens, shape)
         total = min(sum(row.values()), 3)
         items = []
-        offered = (rule, *_turned(tokens), *row, *self.hints.get("relation", ()))
+        turned = _turned(tokens)
+        offered = (rule, *turned, *row, *self.hints.get("relation", ()))
         for predicate in dict.fromkeys(offered):
             features: list[tuple[str, float]] = [(f"relation:{shape}:{total > 0:d}", 1.0)]
             if row:
@@ -97,9 +98,12 @@ class RelationChart(Chart):
                 features.append((f"relation:share{total}", share or 0.0))
                 if predicate not in row:
                     features.append(("relation:novel", 1.0))
-            if predicate.startswith(REVERSED):
-                features.append(("relation:turned", 1.0))
-            elif predicate != rule:
+            if turned:
+                seen = self.lexicon.row("predicate", turned[0].removeprefix(REVERSED))
+                other = self.lexicon.row("predicate", rule)
+                way = "turned" if predicate in turned else "passive"
+                features.append((f"relation:{way}:{bool(seen):d}{bool(other):d}", 1.0))
+            if predicate != rule and predicate not in turned:
                 features.append(("relation:rewritten", 1.0))
             if self.lexicon.row("predicate", predicate.removeprefix(REVERSED)):
                 features.append(("relation:known", 1.0))

@@ -37,6 +37,7 @@ _BELIEFS = tuple(
         "|",
     )
 )
+_ABOUT = frozenset(listed("about approximately roughly exactly"))
 _SEE = frozenset(listed("see spot find notice observe detect view locate"))
 _REPLACED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("not", "only"), ()),
@@ -155,6 +156,8 @@ def _opened(tokens: list[str]) -> list[str]:
     seeing; `has … got` → `does … have`."""
     if len(tokens) > 3 and tokens[0] in _AUXILIARY and tokens[1] == "not" and tokens[2] != "only":
         tokens = [tokens[0], *tokens[2:]]
+    if len(tokens) > 2 and tokens[0] in _ABOUT and tokens[1] == "how":
+        tokens = tokens[1:]
     if len(tokens) > 1 and tokens[0] == "any":
         tokens = ["are", "there", *tokens]
     if len(tokens) > 3 and tokens[0] in ("do", "can", "could", "did") and tokens[1] == "you":
