@@ -16,9 +16,9 @@ from detectors.errors import InputError
 
 __all__ = ["SearchResult", "search_exact"]
 
-_CELLS = 1 << 20
-"""Scores of one block; small enough to stay in the cache between product and selection."""
-_SHORTEST, _LONGEST = 2048, 1 << 16
+_CELLS = 1 << 24
+"""Scores of one block (64 MB): few enough to hold, enough for the product to run at full speed."""
+_SHORTEST = 2048
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,12 @@ def search_exact(vectors: np.ndarray, queries: np.ndarray, k: int) -> SearchResu
     count = min(k, len(vectors))
     best = _Best(len(queries), count)
     if len(queries) and count:
-        length = int(np.clip(_CELLS // len(queries), max(_SHORTEST, count), max(_LONGEST, count)))
+        length = min(max(_CELLS // len(queries), _SHORTEST, count), len(vectors))
         buffer = np.empty((len(queries), length), dtype=np.float32)
-        for start in range(0, len(vectors), length):
-            block = vectors[start : start + length]
+        # A short first block sets the thresholds at little cost.
+        first = min(length, max(_SHORTEST, 2 * count))
+        for start in (0, *range(first, len(vectors), length)):
+            block = vectors[start : start + (length if start else first)]
             scores = buffer[:, : len(block)]
             if len(queries) == 1:
                 np.dot(block, queries[0], out=scores[0])
