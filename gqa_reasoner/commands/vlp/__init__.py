@@ -12,6 +12,7 @@ ACTIONS = {
     "features": ("features", "compute a frozen tower's features of pictures, resumable"),
     "words": ("words", "plain captions and a list of whole words, for captioners"),
     "lexicon": ("lexicon", "bilingual lexicons from translated captions"),
+    "start": ("start", "a model from the closed-form solution, to use or to train on"),
     "pretrain": ("pretrain", "train a recipe with its own losses"),
     "finetune": ("finetune", "train a model for search or for captions"),
     "retrieve": ("retrieve", "index pictures or captions and search them"),
