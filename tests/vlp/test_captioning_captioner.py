@@ -182,6 +182,12 @@ def test_captions_are_evaluated_from_pictures_and_from_files(
     assert json.loads(capsys.readouterr().out)["CIDEr"] == first["CIDEr"]
     assert call(evaluate, *task, "--predictions", written) == 0
     assert "BLEU-4" in capsys.readouterr().out
+    sheet = tmp_path / "sheet.png"
+    shown = ("--predictions", written, "--images", pictures, "--sheet", sheet)
+    assert call(evaluate, *task, *shown, "--sheet-count", 2) == 0
+    assert PIL.Image.open(sheet).size[0] > 500
+    with pytest.raises(InputError, match="needs --images"):
+        call(evaluate, *task, "--predictions", written, "--sheet", sheet)
 
 
 def test_retrieval_is_evaluated(dual, pictures, captions, capsys):

@@ -30,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     caption.add_argument("--write", type=Path, metavar="FILE", help="keep the captions as JSON")
     caption.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="show captions beside their --images"
+    )
+    caption.add_argument("--sheet-count", type=int, default=20, help="of pictures (default: 20)")
+    caption.add_argument(
         "--tokenizer",
         choices=("auto", "ptb", "plain", "none"),
         default="auto",
@@ -60,12 +64,16 @@ def _caption(arguments: argparse.Namespace, records: Any) -> int:
     from gqa_reasoner.vlp.captioning.evaluation import references
 
     if arguments.predictions is not None:
-        said = {k: v[0] for k, v in read_predictions(arguments.predictions).items()}
+        known = {record.image: record.image_id for record in records}
+        found = read_predictions(arguments.predictions)
+        said = {known.get(name, name): captions[0] for name, captions in found.items()}
     else:
         said = _write_captions(arguments, records)
     if arguments.write is not None:
         text = json.dumps([{"image_id": k, "caption": v} for k, v in said.items()])
         arguments.write.write_text(text + "\n", encoding="utf-8")
+    if arguments.sheet is not None:
+        _draw_sheet(arguments, records, said)
     metrics = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
     scores = score_captions(
         said, references(records), tokenizer=arguments.tokenizer, metrics=metrics
@@ -82,6 +90,25 @@ def _caption(arguments: argparse.Namespace, records: Any) -> int:
     return 0
 
 
+def _draw_sheet(arguments: argparse.Namespace, records: Any, said: dict[str, str]) -> None:
+    """Pictures at even steps through the captions, with what people wrote."""
+    from detectors.errors import InputError
+    from gqa_reasoner.vlp.captioning.sheet import SheetItem, contact_sheet
+    from gqa_reasoner.vlp.data.pictures import PictureSource
+
+    if arguments.images is None or arguments.sheet_count < 1:
+        raise InputError("evaluate: a sheet needs --images and a --sheet-count of at least 1")
+    source = PictureSource.open(arguments.images)
+    step = max(1, len(records) // arguments.sheet_count)
+    items = [
+        SheetItem(
+            source.read(record.image), said[record.image_id], record.captions[:3], record.image_id
+        )
+        for record in records[::step][: arguments.sheet_count]
+    ]
+    contact_sheet(items).save(arguments.sheet)
+
+
 def _write_captions(arguments: argparse.Namespace, records: Any) -> dict[str, str]:
     from tqdm import tqdm
 
@@ -89,14 +116,16 @@ def _write_captions(arguments: argparse.Namespace, records: Any) -> dict[str, st
     from gqa_reasoner.vlp.captioning.evaluation import PictureFeatures, caption_records
 
     settings = decoding_settings(arguments)
+    sheet_only = arguments.sheet is not None and arguments.features is not None
+    features_only = arguments.images is None or arguments.features is not None
     captioner = Captioner.from_pretrained(
-        arguments.model, tower=arguments.tower, features_only=arguments.images is None
+        arguments.model, tower=arguments.tower, features_only=features_only
     )
     features = PictureFeatures(
         records,
         captioner.model.config.fingerprint,
         cache=arguments.features,
-        images=arguments.images,
+        images=None if sheet_only else arguments.images,
         tower=lambda: captioner.tower,  # type: ignore[arg-type,return-value]
     )
     return caption_records(
