@@ -79,7 +79,7 @@ _UNCHANGED = frozenset(
         " tennis trunks ruins overalls grass glass bus gas dress mattress cactus canvas"
         " moss brass address abacus octopus walrus hippopotamus asparagus citrus hummus"
         " iris lens oasis pancreas christmas atlas virus campus circus underpants "
-        "boxers briefs khakis capris suspenders graffiti spaghetti cattle bacon rice"
+        "boxers briefs khakis capris suspenders graffiti spaghetti cattle bacon rice broccoli"
     )
 )
 _FREE_GERUND = {
