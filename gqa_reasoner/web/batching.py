@@ -47,7 +47,7 @@ class Batcher(Generic[Job, Result]):
         self.window_seconds, self.patience_seconds = window_seconds, patience_seconds
         self._observe = observe
         self._waiting: deque[tuple[Job, Future[Result]]] = deque()
-        self._running = 0
+        self._running, self._began = 0, 0.0
         self._job_seconds = 0.05
         self._stopping = False
         self._changed = threading.Condition()
@@ -66,7 +66,7 @@ class Batcher(Generic[Job, Result]):
         futures: list[Future[Result]] = [Future() for _ in jobs]
         with self._changed:
             ahead = len(self)
-            wait = ahead * self._job_seconds
+            wait = ahead * self._seconds_of_a_job()
             if self._stopping:
                 raise RequestError(503, "the server is stopping", 5)
             if ahead + len(jobs) > self.capacity or wait > self.patience_seconds:
@@ -98,9 +98,15 @@ class Batcher(Generic[Job, Result]):
             self._changed.notify_all()
         self._thread.join(timeout)
 
+    def _seconds_of_a_job(self) -> float:
+        """From past batches, or from the running one where it takes longer."""
+        if not self._running:
+            return self._job_seconds
+        return max(self._job_seconds, (time.perf_counter() - self._began) / self._running)
+
     def _loop(self) -> None:
         while batch := self._take():
-            began = time.perf_counter()
+            began = self._began
             if self._observe is not None:
                 self._observe(len(batch))
             results: Sequence[Any]
@@ -137,5 +143,5 @@ class Batcher(Generic[Job, Result]):
                     if future.set_running_or_notify_cancel():
                         batch.append((job, future))
                 if batch:
-                    self._running = len(batch)
+                    self._running, self._began = len(batch), time.perf_counter()
                     return batch
