@@ -27,22 +27,29 @@ from gqa_reasoner.vlp.checkpoint import load_model
 from gqa_reasoner.vlp.data.feature_cache import FeatureCache
 from gqa_reasoner.vlp.data.records import read_captions
 from gqa_reasoner.vlp.recipe import load_recipe
+from gqa_reasoner.vlp.training import Trainer
 from gqa_reasoner.vlp.training_config import TrainingConfig
 
 POOL = 100
 
 
-def train(arguments: Any, recipe: Any, sources: Sources, config: TrainingConfig, seconds: float):
-    """Measure a step, then train for `seconds` of processor time. Returns the steps."""
-    trial = assemble(sources, recipe, config)
-    trial.train_step()
+def train(
+    recipe: Any, sources: Sources, config: TrainingConfig, seconds: float
+) -> dict[str, float]:
+    """Measure a step, then train for `seconds` of processor time."""
+    first = assemble(sources, recipe, config)
+    start = {name: value.clone() for name, value in first.model.state_dict().items()}
+    first.train_step()
     started = time.process_time()
     for _ in range(3):
-        trial.train_step()
+        first.train_step()
     step = (time.process_time() - started) / 3
     steps = max(int(seconds / step), 10)
     config = replace(config, steps=steps, warmup_steps=max(steps // 10, 1))
-    trainer = assemble(sources, recipe, config)
+    first.model.load_state_dict(start)
+    trainer = Trainer(
+        config, recipe, first.model, first.corpus, sources.output, classes=first.objective.classes
+    )
     started = time.process_time()
     trainer.run()
     return {"steps": steps, "seconds": round(time.process_time() - started, 1)}
@@ -150,7 +157,7 @@ def run(arguments: argparse.Namespace) -> None:
     start = None
     if arguments.pretrain_seconds > 0:
         own = replace(sources, captions=arguments.pretrain_captions or arguments.captions)
-        result["pretrain"] = train(arguments, recipe, own, config, arguments.pretrain_seconds)
+        result["pretrain"] = train(recipe, own, config, arguments.pretrain_seconds)
         start = work / "pretrain" / "model"
     if recipe.plan == "dual" and start is not None:
         folder = start  # its own loss is already that of the task
@@ -161,7 +168,7 @@ def run(arguments: argparse.Namespace) -> None:
             batch_size=arguments.finetune_batch_size,
         )  # fmt: skip
         tuned = replace(sources, start=start, output=work / "finetune")
-        result["finetune"] = train(arguments, recipe, tuned, config, arguments.finetune_seconds)
+        result["finetune"] = train(recipe, tuned, config, arguments.finetune_seconds)
         folder = work / "finetune" / "model"
     started = time.process_time()
     result |= evaluate(arguments, folder)
