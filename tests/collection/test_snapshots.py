@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,18 @@ import sys, time, duckdb
 connection = duckdb.connect(sys.argv[1])
 print("locked", flush=True)
 time.sleep(60)
+"""
+
+
+_READER = """
+import sys
+from gqa_reasoner.collection.shelf import Shelf
+shelf, counts = Shelf(sys.argv[1]), set()
+print("reading", flush=True)
+while max(counts, default=0) < int(sys.argv[2]):
+    shelf.refresh()
+    counts |= {len(shelf), len(Shelf(sys.argv[1]))}
+print(sorted(counts))
 """
 
 
@@ -121,6 +135,32 @@ def test_readers_keep_their_snapshot_while_a_writer_works(pictures: Path) -> Non
     assert [reader.refresh() for reader in readers] == [True] * 3
     assert [len(reader) for reader in readers] == [7, 7, 7]
     assert not readers[0].refresh()
+
+
+def test_processes_read_whole_snapshots_while_one_writes(pictures: Path) -> None:
+    run(pictures)
+    index = pictures.parent / "index"
+    command = [sys.executable, "-c", _READER, str(index), "9"]
+    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for reader in readers:
+        assert reader.stdout is not None and reader.stdout.readline() == "reading\n"
+    for number in range(3):
+        Image.new("RGB", (8, 8), (1, 2, number)).save(pictures / f"more{number}.png")
+        run(pictures)
+    for reader in readers:
+        output, _ = reader.communicate(timeout=60)
+        assert reader.returncode == 0
+        assert set(json.loads(output)) <= {6, 7, 8, 9}
+
+
+def test_threads_may_ask_one_collection_at_once(tmp_path: Path) -> None:
+    scenes = [simple_scene(f"p{n}", *["dog", "cat", "car"][: n % 3 + 1]) for n in range(30)]
+    collection = make_collection(tmp_path, scenes)
+    wanted = {"dogs": "30", "cats": "20", "cars": "10"}
+    with ThreadPoolExecutor(4) as pool:
+        names = [*wanted] * 4
+        found = pool.map(lambda name: collection.find(f"How many pictures show {name}?"), names)
+        assert [item.answer for item in found] == [wanted[name] for name in names]
 
 
 def test_two_writers_are_kept_apart(pictures: Path) -> None:
