@@ -15,6 +15,7 @@ ACTIONS = {
     "start": ("start", "a model from the closed-form solution, to use or to train on"),
     "pretrain": ("pretrain", "train a recipe with its own losses"),
     "finetune": ("finetune", "train a model for search or for captions"),
+    "reward": ("reward", "fine-tune a captioner by the CIDEr of captions it draws"),
     "retrieve": ("retrieve", "index pictures or captions and search them"),
     "caption": ("caption", "say what is on pictures"),
     "evaluate": ("evaluate", "a model's figures on a caption file"),

@@ -60,6 +60,10 @@ def sample(
 
     def pick(scores: Tensor, length: int, alive: Tensor) -> Tensor:
         chance = (scores.double() / settings.temperature).softmax(dim=-1)
+        if settings.mass == 1:
+            up_to = chance.cumsum(dim=-1)
+            point = draws[alive, length].to(scores.device)[..., None] * up_to[..., -1:]
+            return (up_to <= point).sum(dim=-1).clamp(max=chance.shape[-1] - 1)
         chance, order = chance.sort(dim=-1, descending=True, stable=True)
         up_to = chance.cumsum(dim=-1)
         inside = (up_to - chance) < settings.mass
