@@ -26,7 +26,7 @@ def command(options: argparse.Namespace, target: Path) -> list[str]:
     words = [
         sys.executable,
         "-m",
-        "gqa_reasoner.cli",
+        "gqa_reasoner",
         "extract",
         str(options.pictures),
         str(target),
@@ -39,7 +39,7 @@ def finish(options: argparse.Namespace, target: Path) -> None:
     """One run to its end (status 1 means that some pictures were unreadable)."""
     done = subprocess.run(command(options, target), capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1) or not target.exists():
-        raise SystemExit(f"the extraction failed: {done.stderr[-500:]}")
+        raise SystemExit(f"the extraction ended with {done.returncode}: {done.stderr[-500:]}")
 
 
 def content(target: Path) -> dict[str, bytes]:

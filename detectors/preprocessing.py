@@ -79,8 +79,10 @@ def _resized_and_normalized(
 ) -> Tensor:
     """(3, H, W) in the order of `input_format`.
 
-    detectron2 resizes bytes and normalizes 0..255; torchvision normalizes 0..1 and resizes floats.
-    Each order of arithmetic is kept, for a deep network makes rounding visible.
+    detectron2 resizes bytes and normalizes 0..255; bottom-up attention resizes floats of 0..255
+    without smoothing (its Caffe original and the files published for LXMERT alike) and normalizes
+    them; torchvision normalizes 0..1 and resizes floats. Each order of arithmetic is kept, for a
+    deep network makes rounding visible.
     """
     mean = torch.tensor(config.pixel_mean, dtype=torch.float64).view(3, 1, 1)
     std = torch.tensor(config.pixel_std, dtype=torch.float64).view(3, 1, 1)
@@ -89,7 +91,8 @@ def _resized_and_normalized(
     array = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
     if config.input_format == "BGR":
         array = array.flip(0)
-    if config.resize == "pillow":
-        return (array - mean.float()) / std.float()
-    array = (array / 255 - (mean / 255).float()) / (std / 255).float()
-    return F.interpolate(array[None], size=size, mode="bilinear", align_corners=False)[0]
+    if config.resize == "tensor":
+        array = (array / 255 - (mean / 255).float()) / (std / 255).float()
+    if config.resize != "pillow":
+        array = F.interpolate(array[None], size=size, mode="bilinear", align_corners=False)[0]
+    return array if config.resize == "tensor" else (array - mean.float()) / std.float()

@@ -219,19 +219,24 @@ def lxmert_config(path: Path, classes: Sequence[str], attributes: Sequence[str])
 
 
 def _published_fields(record: Mapping[str, Any], base: RCNNConfig) -> dict[str, Any]:
-    """Fields of `RCNNConfig` that the published configuration states."""
+    """Fields of `RCNNConfig` that the published configuration states.
+
+    The order of colours is read off the means (blue is the darkest in photographs), for the
+    published loading code gives `INPUT.FORMAT` the opposite meaning of detectron2's.
+    """
     sizes = _at(record, ("ANCHOR_GENERATOR", "SIZES"), base.anchor_sizes)
     ratios = _at(record, ("ANCHOR_GENERATOR", "ASPECT_RATIOS"), [base.anchor_ratios])
     thresholds = _at(record, ("ROI_HEADS", "NMS_THRESH_TEST"), base.nms_thresholds)
     values = thresholds if isinstance(thresholds, (list, tuple)) else [thresholds]
+    mean = tuple(_at(record, ("MODEL", "PIXEL_MEAN"), base.pixel_mean))
     halved = _at(record, ("ROI_BOX_HEAD", "RES5HALVE"), not base.res5_dilated)
     return {
         "depth": _at(record, ("RESNETS", "DEPTH"), base.depth),
         "stride_in_1x1": _at(record, ("RESNETS", "STRIDE_IN_1X1"), base.stride_in_1x1),
         "caffe_max_pool": _at(record, ("MODEL", "MAX_POOL"), base.caffe_max_pool),
         "res5_dilated": not halved,
-        "input_format": _at(record, ("INPUT", "FORMAT"), base.input_format),
-        "pixel_mean": tuple(_at(record, ("MODEL", "PIXEL_MEAN"), base.pixel_mean)),
+        "input_format": "BGR" if mean[0] < mean[2] else "RGB",
+        "pixel_mean": mean,
         "pixel_std": tuple(_at(record, ("MODEL", "PIXEL_STD"), base.pixel_std)),
         "minimum_side": _at(record, ("INPUT", "MIN_SIZE_TEST"), base.minimum_side),
         "maximum_side": _at(record, ("INPUT", "MAX_SIZE_TEST"), base.maximum_side),

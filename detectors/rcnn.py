@@ -19,7 +19,12 @@ from detectors.boxes import BoxCoder, clip_boxes
 from detectors.fpn import FeaturePyramid
 from detectors.ops import roi_align
 from detectors.rcnn_config import RCNNConfig
-from detectors.rcnn_selection import Selected, select_per_class, select_per_region
+from detectors.rcnn_selection import (
+    Selected,
+    select_by_confidence,
+    select_per_class,
+    select_per_region,
+)
 from detectors.region_pooling import roi_pool
 from detectors.resnet import BLOCKS, ResNet, make_stage
 from detectors.roi_heads import PyramidPooler
@@ -29,6 +34,13 @@ __all__ = ["RCNN", "AttributePredictor", "ClassPredictor", "RegionOutput"]
 
 _CHUNK = 64
 """Regions that go through res5 together; bounds the memory, does not change the result."""
+
+
+_SELECTIONS = {
+    "per-class": select_per_class,
+    "per-region": select_per_region,
+    "by-confidence": select_by_confidence,
+}
 
 
 class RegionOutput(NamedTuple):
@@ -203,8 +215,10 @@ class RCNN(nn.Module):
         boxes, _ = self.proposals.propose(raw, sizes)
         output = self.describe(levels, boxes)
         probabilities = output.logits.softmax(dim=-1)
-        decoded = self.coder.decode(torch.cat(boxes)[:, None, :], output.deltas)
-        select = select_per_region if self.config.selection == "per-region" else select_per_class
+        decoded = torch.cat(boxes)[:, None, :]
+        if self.config.selection != "by-confidence":
+            decoded = self.coder.decode(decoded, output.deltas)
+        select = _SELECTIONS[self.config.selection]
         results, start = [], 0
         for own, size in zip(boxes, sizes, strict=True):
             rows = slice(start, start + len(own))

@@ -45,7 +45,8 @@ class RCNNConfig:
     pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """In units of 0..255, in the order of `input_format`."""
     resize: str = "pillow"
-    """`pillow`: bilinear on bytes; `tensor`: `interpolate` on floats with a rounded-down size."""
+    """`pillow`: bilinear on bytes; `float`: the same size, but `interpolate` on floats, which does
+    not smooth when it shrinks; `tensor`: `interpolate` with a rounded-down size."""
     minimum_side: int = 800
     maximum_side: int = 1333
     size_divisor: int = 32
@@ -72,7 +73,8 @@ class RCNNConfig:
     """The class index of background: 0 (torchvision) or the last (detectron2)."""
     selection: str = "per-class"
     """`per-class`: threshold and suppression per class; `per-region`: every region is its best
-    class, suppression across classes (bottom-up attention)."""
+    class, suppression across classes (as published for LXMERT); `by-confidence`: regions whose
+    best surviving class is sure enough (bottom-up attention, adaptive)."""
     score_threshold: float = 0.05
     nms_thresholds: tuple[float, ...] = (0.5,)
     """`per-region` tries them in order until `minimum_regions` remain."""
@@ -87,9 +89,9 @@ class RCNNConfig:
             "depth": (50, 101, 152),
             "head": ("fpn", "c4"),
             "input_format": ("BGR", "RGB"),
-            "resize": ("pillow", "tensor"),
+            "resize": ("pillow", "float", "tensor"),
             "pooling": ("align", "align-unshifted", "max"),
-            "selection": ("per-class", "per-region"),
+            "selection": ("per-class", "per-region", "by-confidence"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -157,8 +159,10 @@ def bottom_up_attention(
     Args:
         classes: 1,600 object names.
         attributes: 400 attribute names.
-        regions: fewest and most regions: (36, 36) fixed or (10, 100) adaptive.
+        regions: fewest and most regions: (36, 36) fixed, chosen as published for LXMERT, or
+            (10, 100) adaptive, chosen as in the original features.
     """
+    adaptive = regions[0] != regions[1]
     return RCNNConfig(
         classes,
         attributes,
@@ -167,6 +171,7 @@ def bottom_up_attention(
         caffe_max_pool=True,
         res5_dilated=True,
         pixel_mean=(102.9801, 115.9465, 122.7717),
+        resize="float",
         minimum_side=600,
         maximum_side=1000,
         size_divisor=0,
@@ -176,9 +181,9 @@ def bottom_up_attention(
         proposals_after_nms=300,
         pooling="max",
         pooler_size=14,
-        selection="per-region",
+        selection="by-confidence" if adaptive else "per-region",
         score_threshold=0.2,
-        nms_thresholds=(0.5, 1.0),
+        nms_thresholds=(0.3,) if adaptive else (0.5, 1.0),
         minimum_regions=regions[0],
         maximum_regions=regions[1],
         detector_name="bottom-up-attention",

@@ -1,4 +1,4 @@
-"""Which of a picture's regions become objects, in the two published ways.
+"""Which of a picture's regions become objects, in the three published ways.
 
 Legend: R regions, K classes, N chosen objects, D feature size. Background is the last column.
 """
@@ -10,10 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from detectors.boxes import box_iou
 from detectors.ops import batched_nms, nms
 from detectors.rcnn_config import RCNNConfig
 
-__all__ = ["Selected", "select_per_class", "select_per_region"]
+__all__ = ["Selected", "select_by_confidence", "select_per_class", "select_per_region"]
 
 
 class Selected(NamedTuple):
@@ -106,3 +107,53 @@ def select_per_region(
         None if attributes is None else attributes[keep],
         keep,
     )
+
+
+def select_by_confidence(
+    boxes: Tensor,
+    probabilities: Tensor,
+    features: Tensor,
+    attributes: Tensor | None,
+    config: RCNNConfig,
+) -> Selected:
+    """The adaptive selection of bottom-up attention: regions, not classes, are chosen.
+
+    A region's confidence is its best score among the classes whose suppression it survives
+    (Anderson et al. 2018, `generate_tsv.py`; overlaps here without its "+ 1"). Regions of at least
+    `score_threshold` are kept, but no fewer than `minimum_regions` and no more than
+    `maximum_regions` of the most confident. Boxes are the proposals themselves: `boxes` has one
+    class column, (R, 1, 4). Other arguments as in `select_per_class`.
+    """
+    foreground = probabilities[:, :-1]
+    confidence = _surviving_scores(boxes[:, 0], foreground, config.nms_thresholds[0])
+    order = torch.argsort(confidence, descending=True, stable=True)
+    passed = int((confidence >= config.score_threshold).sum())
+    keep = order[: min(max(passed, config.minimum_regions), config.maximum_regions)]
+    scores, labels = foreground[keep].max(dim=1)
+    return Selected(
+        boxes[keep, 0],
+        scores,
+        labels,
+        foreground[keep],
+        features[keep],
+        None if attributes is None else attributes[keep],
+        keep,
+    )
+
+
+def _surviving_scores(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """For boxes (R, 4) and scores (R, K) the best score (R,) that survives its class's suppression.
+
+    All classes go through their greedy passes side by side, one rank at a time.
+    """
+    count, classes = scores.shape
+    overlaps = box_iou(boxes, boxes) > threshold
+    order = torch.argsort(scores, dim=0, descending=True, stable=True)
+    column = torch.arange(classes, device=scores.device)
+    dropped = torch.zeros(classes, count, dtype=torch.bool, device=scores.device)
+    kept = torch.zeros_like(dropped)
+    for row in order:
+        alive = ~dropped[column, row]
+        kept[column, row] = alive
+        dropped |= overlaps[row] & alive[:, None]
+    return torch.where(kept.t(), scores, 0).max(dim=1).values if count else scores.new_zeros(0)

@@ -17,7 +17,7 @@ from detectors.key_maps import DETECTRON2, load_weights
 from detectors.preprocessing import prepare, resized_size
 from detectors.pretrained import PretrainedDetector, lxmert_config, read_names
 from detectors.rcnn import RCNN
-from detectors.rcnn_selection import select_per_class, select_per_region
+from detectors.rcnn_selection import select_by_confidence, select_per_class, select_per_region
 from detectors.rcnn_training import freeze_early_stages, rcnn_losses
 from tests.detectors import published, reference_ops
 
@@ -113,13 +113,38 @@ def test_selection_per_region_gives_exactly_the_wanted_number() -> None:
     assert len(set(chosen.regions.tolist())) == 36
     assert chosen.attributes is not None
     assert torch.equal(chosen.attributes, attributes[chosen.regions])
-    adaptive = rcnn_config.bottom_up_attention(names(4), names(2), regions=(10, 100))
-    kept = select_per_region(boxes, scores, features, None, adaptive)
+    few = replace(config, minimum_regions=1, maximum_regions=100)
+    kept = select_per_region(boxes, scores, features, None, few)
     best, labels = scores[:, :-1].max(dim=1)
     expected = reference_ops.nms(
-        boxes[torch.arange(60), labels].numpy(), best.numpy(), adaptive.nms_thresholds[0]
+        boxes[torch.arange(60), labels].numpy(), best.numpy(), few.nms_thresholds[0]
     )
     assert kept.regions.tolist() == expected
+
+
+@pytest.mark.parametrize(("threshold", "least", "most"), [(0.6, 3, 40), (0.99, 12, 40), (0, 2, 9)])
+def test_adaptive_selection_equals_the_loop_over_classes_that_was_published(
+    threshold: float, least: int, most: int
+) -> None:
+    boxes, scores, features = random_regions(60, 4)
+    config = replace(
+        rcnn_config.bottom_up_attention(names(4), names(2), regions=(10, 100)),
+        score_threshold=threshold, minimum_regions=least, maximum_regions=most,
+    )  # fmt: skip
+    assert config.selection == "by-confidence"
+    confidence = np.zeros(60)
+    for label in range(4):
+        own = scores[:, label].numpy()
+        kept = reference_ops.nms(boxes[:, 0].numpy(), own, 0.3)
+        confidence[kept] = np.maximum(confidence[kept], own[kept])
+    expected = np.flatnonzero(confidence >= threshold)
+    if not least <= len(expected) <= most:
+        count = least if len(expected) < least else most
+        expected = np.argsort(-confidence, kind="stable")[:count]
+    chosen = select_by_confidence(boxes[:, :1], scores, features, torch.rand(60, 2), config)
+    assert sorted(chosen.regions.tolist()) == sorted(expected.tolist())
+    assert torch.equal(chosen.boxes, boxes[chosen.regions, 0])
+    assert torch.equal(chosen.labels, scores[chosen.regions, :-1].argmax(dim=1))
 
 
 @pytest.mark.parametrize("kind", ["fpn", "c4"])
@@ -213,3 +238,22 @@ def test_names_and_configuration_must_agree(tmp_path: Path) -> None:
     lxmert_folder(tmp_path)
     with pytest.raises(InputError, match=r"pytorch_model\.bin"):
         PretrainedDetector.from_lxmert(tmp_path)
+
+
+def test_bottom_up_attention_shrinks_without_smoothing_and_takes_blue_first(
+    tmp_path: Path,
+) -> None:
+    config = replace(
+        rcnn_config.bottom_up_attention(names(2), names(1)), minimum_side=2, maximum_side=9
+    )
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    pixels[1:3, 1:3] = (200, 10, 20)  # the four pixels that the first sample lies between
+    prepared = prepare([PIL.Image.fromarray(pixels)], config)
+    expected = torch.tensor([20 - 102.9801, 10 - 115.9465, 200 - 122.7717])
+    assert torch.allclose(prepared.pictures[0, :, 0, 0], expected, atol=1e-4)
+    lxmert_folder(tmp_path)
+    assert lxmert_config(tmp_path / "config.yaml", ["a", "b", "c"], ["d", "e"]).resize == "float"
+    model = {"PIXEL_MEAN": [122.8, 116.0, 103.0]}
+    lxmert_folder(tmp_path, MODEL=model)
+    config = lxmert_config(tmp_path / "config.yaml", ["a", "b", "c"], ["d", "e"])
+    assert config.input_format == "RGB"
