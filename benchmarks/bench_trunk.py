@@ -8,17 +8,17 @@ as many tokens); expanded inputs of 60 to 260 tokens, padded to the longest. The
 padding out, which BERT cannot. Each pair first has to agree to 1e-5 at real positions; the times
 are medians, taken in turn, with `torch.inference_mode` on both sides. `frozen` is the trunk after
 `Trunk.freeze()`, `bfloat16` the same with its weights and states in bfloat16. The memory is the
-peak of a fresh process that builds the model, runs it three times (the training step too) and
-exits, above that of one that builds nothing.
+peak of a fresh process while it runs one side three times and, unless frozen, a training step:
+weights, gradients and states, above what the process took before it had a model.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -218,31 +218,41 @@ def in_turn(
     result[f"{name}, ratio"] = round(medians["theirs"] / medians["ours"], 2)
 
 
-def peak_of(case: dict[str, Any] | None, side: str) -> int:
-    """Peak resident bytes of this process after running one side."""
-    if case is not None:
-        place = ("ours", "theirs").index(side.removeprefix("frozen "))
-        model, run = case["models"][place], case[("ours", "theirs")[place]]
-        case["models"] = case["ours"] = case["theirs"] = None
-        if side.startswith("frozen"):
-            model.trunk.freeze()
-        for _ in range(3):
-            seconds_of(run, model, False)
-        if not side.startswith("frozen"):
-            seconds_of(run, model, True)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak_of(make: Callable[[str], dict[str, Any]], side: str) -> int:
+    """Bytes that one side takes at most while it runs, its weights included."""
+    seconds_of(lambda: torch.ones(64, 64) @ torch.ones(64, 64), nn.Linear(1, 1), False)
+    before = resident("VmRSS")
+    case = make(side)
+    place = ("ours", "theirs").index(side.removeprefix("frozen "))
+    model, run = case["models"][place], case[("ours", "theirs")[place]]
+    if side.startswith("frozen"):
+        model.trunk.freeze()
+    del case
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    for _ in range(3):
+        seconds_of(run, model, False)
+    if not side.startswith("frozen"):
+        seconds_of(run, model, True)
+    return resident("VmHWM") - before
+
+
+def resident(name: str) -> int:
+    """`VmRSS` (now) or `VmHWM` (at most) of this process in bytes; Linux."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def memory(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     """Peak megabytes of each side in a process of its own."""
     words = [sys.executable, __file__, "--size", arguments.size, "--threads",
              str(arguments.threads), "--cases", case, "--peak"]  # fmt: skip
-    peaks = {
-        side: int(subprocess.run([*words, side], capture_output=True, text=True, check=True).stdout)
-        for side in ("nothing", "ours", "frozen ours", "theirs")
+    return {
+        f"memory, {side} (MB)": round(
+            int(subprocess.run([*words, side], capture_output=True, check=True).stdout) / 2**20
+        )
+        for side in ("ours", "frozen ours", "theirs")
     }
-    base = peaks.pop("nothing")
-    return {f"memory above start, {s} (MB)": round((p - base) / 2**20) for s, p in peaks.items()}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -259,8 +269,7 @@ def main(words: Sequence[str] | None = None) -> int:
     }
     chosen = arguments.cases.split(",")
     if arguments.peak:
-        case = None if arguments.peak == "nothing" else cases[chosen[0]](arguments.peak)
-        print(peak_of(case, arguments.peak))
+        print(peak_of(cases[chosen[0]], arguments.peak))
         return 0
     report = {}
     for name in chosen:

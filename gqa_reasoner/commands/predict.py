@@ -97,7 +97,7 @@ def _predictor(arguments: argparse.Namespace, stack: ExitStack) -> tuple[Contain
         stack.callback(features.close)
         folder = Path(arguments.model.removeprefix("lxmert:"))
         answers = LxmertAnswers(folder, features, arguments.labels)
-        return features, lambda questions: _batches(answers, questions)
+        return set(features.image_ids), lambda questions: _batches(answers, questions)
     if arguments.model != "reasoner":
         raise InputError(f"--model: expected reasoner or lxmert:DIR, got {arguments.model!r}")
     from gqa_reasoner.commands.ask import create_reasoner

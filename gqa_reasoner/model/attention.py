@@ -84,7 +84,8 @@ class Attention(nn.Module):
             bias: added to the logits, broadcastable to (B, H, Q, K), or None.
         """
         shape = (self.heads, self.head_width)
-        return self.attend_heads(*(v.unflatten(-1, shape) for v in (query, key, value)), bias)
+        query, key, value = (part.unflatten(-1, shape) for part in (query, key, value))
+        return self.attend_heads(query, key, value, bias)
 
     def attend_heads(
         self,

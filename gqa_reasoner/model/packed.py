@@ -131,16 +131,16 @@ class PackedRun:
         parts, pairs = [], 0
         for group in self.layout.groups("tv"):
             start, length = group.starts[0], group.lengths[0]
-            stop = start + group.count * length
+            stop = start + group.samples * length
             bias = None
             if flat is not None:
-                size = group.count * length * length
-                bias = flat[:, pairs : pairs + size].unflatten(1, (group.count, length, length))
+                size = group.samples * length * length
+                bias = flat[:, pairs : pairs + size].unflatten(1, (group.samples, length, length))
                 bias, pairs = bias.transpose(0, 1), pairs + size
             elif not self.biases.plain(row):
                 positions = self.layout.joint_positions[start:stop]
                 bias = self._gathered(index, row, group, positions, positions)
-            shape = (group.count, length)
+            shape = (group.samples, length)
             parts.append(
                 block.attention.attend_heads(
                     query[start:stop].unflatten(0, shape),
@@ -208,19 +208,18 @@ class PackedRun:
         causal = kind == "causal" and readable == [stream] and not self.trunk.relative
         parts = []
         for group in self.layout.groups("+".join([stream, *readable])):
-            shape = (group.count, group.lengths[0])
+            shape = (group.samples, group.lengths[0])
             rows = slice(group.starts[0], group.starts[0] + shape[0] * shape[1])
             found: list[list[Tensor]] = [[], []]
             positions = []
             for place, k in enumerate(readable, start=1):
                 start = group.starts[place]
-                stop = start + group.count * group.lengths[place]
+                stop = start + group.samples * group.lengths[place]
+                size = (group.samples, group.lengths[place])
                 for kept, part in zip(found, keys[stream, k][1:], strict=True):
                     assert part is not None
-                    kept.append(part[start:stop].unflatten(0, (group.count, group.lengths[place])))
-                positions.append(
-                    self.layout.positions[k][start:stop].view(group.count, group.lengths[place])
-                )
+                    kept.append(part[start:stop].unflatten(0, size))
+                positions.append(self.layout.positions[k][start:stop].view(size))
             key, value = (p[0] if len(p) == 1 else torch.cat(p, dim=1) for p in found)
             bias = None
             if not simple and not (causal and self.edges is None):
@@ -243,8 +242,8 @@ class PackedRun:
             return None
         length = self.biases.seen.text_length + self.biases.seen.vision_length
         whole = bias.expand(self.layout.batch, -1, length, length)
-        samples = self.layout.order[group.first : group.first + group.count]
-        places = (query.view(group.count, -1, 1), key.view(group.count, 1, -1))
+        samples = self.layout.order[group.first : group.first + group.samples]
+        places = (query.view(group.samples, -1, 1), key.view(group.samples, 1, -1))
         return whole[samples[:, None, None], :, places[0], places[1]].permute(0, 3, 1, 2)
 
     def _edge_bias(self, index: int, row: Row) -> Tensor | None:
@@ -265,10 +264,9 @@ class PackedRun:
     ) -> Tensor:
         """(B, H, L, L) attention of a joint row, padded."""
         query, key = (
-            torch.cat([self.layout.pad(s, part) for s, part in
-                       zip(("t", "v"), self.layout.part(p.flatten(1)), strict=True)], dim=1)
-            for p in projected[:2]
-        )  # fmt: skip
+            torch.cat([self.layout.pad("t", text), self.layout.pad("v", vision)], dim=1)
+            for text, vision in (self.layout.part(p.flatten(1)) for p in projected[:2])
+        )
         return block.attention.weights(query, key, self.biases.of(index, row, None, ["t", "v"]))
 
     def _weights(

@@ -19,13 +19,13 @@ __all__ = ["EdgePlaces", "Group", "PackedLayout"]
 
 
 class Group(NamedTuple):
-    """`count` samples from rank `first` on, all of one size.
+    """`samples` samples from rank `first` on, all of one size.
 
     `starts` and `lengths` are by stream: where the group's rows begin, and the rows of a sample.
     """
 
     first: int
-    count: int
+    samples: int
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
 

@@ -130,8 +130,8 @@ class PaddedRun:
             block = blocks["tied"] if row.tied else blocks[s]
             source = block.attention_norm(streams[s]) if block.pre else streams[s]
             if any(s in row.keys(q) for q in row.active):
-                queries[s], *pair = block.attention.project(source)
-                own[s] = self._remember(index, s, (pair[0], pair[1]))
+                queries[s], key, value = block.attention.project(source)
+                own[s] = self._remember(index, s, (key, value))
             else:
                 queries[s] = block.attention.project_queries(source)
         keys: dict[tuple[Stream, Stream], tuple[Tensor, Tensor]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +24,10 @@ class PlainEngine:
 
     def __init__(self, *, bfloat16: bool) -> None:
         self.bfloat16 = bfloat16
+
+    def main_first(self) -> AbstractContextManager[Any]:
+        """The main process goes through alone; the others follow when it has left."""
+        return nullcontext()
 
     def prepare(
         self, model: nn.Module, optimizer: torch.optim.Optimizer
@@ -74,6 +78,10 @@ class AccelerateEngine(PlainEngine):
         )
         self.main = self.accelerator.is_main_process
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
+
+    def main_first(self) -> AbstractContextManager[Any]:
+        """accelerate's own; long preparations are better done before with `--prepare-only`."""
+        return self.accelerator.main_process_first()
 
     def prepare(
         self, model: nn.Module, optimizer: torch.optim.Optimizer

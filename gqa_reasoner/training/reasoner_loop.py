@@ -32,7 +32,7 @@ from gqa_reasoner.training.reasoner_config import (
     learning_rate,
     uses_bfloat16,
 )
-from gqa_reasoner.training.reasoner_engine import create_engine
+from gqa_reasoner.training.reasoner_engine import PlainEngine, create_engine
 from gqa_reasoner.training.reasoner_measure import batches_of, measure
 from gqa_reasoner.training.reasoner_pretraining import (
     PretrainingBatch,
@@ -73,6 +73,7 @@ class ReasonerLoop:
         config: ReasonerTrainingConfig,
         output: Path,
         seed: int,
+        engine: PlainEngine | None = None,
     ) -> None:
         self.model, self.data, self.config = model, data, config
         self.output, self.seed = output, seed
@@ -85,7 +86,7 @@ class ReasonerLoop:
                 raise InputError("training config: pretraining: only the reasoner is pre-trained")
             heads = PretrainingHeads(model.config.width, len(model.words.weight))
         self.trainee = Trainee(model, heads)
-        self.engine = create_engine(config.engine, bfloat16=uses_bfloat16(config))
+        self.engine = engine or create_engine(config.engine, bfloat16=uses_bfloat16(config))
         self.callee, self.optimizer = self.engine.prepare(self.trainee, self._optimizer())
         self.step = 0
         self.spent, self.began = 0.0, time.process_time()

@@ -101,13 +101,14 @@ def make_batch(
     order = np.arange(len(questions))
     swapped = np.flatnonzero(random.random(len(questions)) < 0.5)
     order[swapped] = np.roll(swapped, 1)
-    matches = np.asarray([scenes[i] is scenes[j] for i, j in enumerate(order)])
+    shown = [scenes[int(j)] for j in order]
+    matches = np.asarray([scenes[i] is scene for i, scene in enumerate(shown)])
     asked, labels = zip(
         *(_masked_words(q, random, config, bool(m))
           for q, m in zip(questions, matches, strict=True)), strict=True,
     )  # fmt: skip
     seen, hidden, targets = zip(
-        *(_masked_objects(scenes[j], random, config, words) for j in order), strict=True
+        *(_masked_objects(scene, random, config, words) for scene in shown), strict=True
     )
     batch = drop_sources(collate(asked, seen, feature_size=feature_size), [BARE] * len(questions))
     wanted = torch.full(batch.kind.shape, IGNORED)

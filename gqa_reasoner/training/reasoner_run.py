@@ -18,7 +18,7 @@ from gqa_reasoner.model.reasoner import ReasonerConfig, ReasonerModel
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.training.encoded_store import Shard
 from gqa_reasoner.training.feature_scenes import feature_size
-from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
+from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig, uses_bfloat16
 from gqa_reasoner.training.reasoner_data import (
     DataSource,
     build_vocabulary,
@@ -26,6 +26,7 @@ from gqa_reasoner.training.reasoner_data import (
     read_shards,
     read_source,
 )
+from gqa_reasoner.training.reasoner_engine import create_engine
 from gqa_reasoner.training.reasoner_loop import ReasonerLoop
 from gqa_reasoner.training.reasoner_measure import fit_mixture, measure
 
@@ -79,8 +80,10 @@ def train_reasoner(
         class_names=class_names,
     )
     detector = read_detector_config(detector_weights) if detector_weights else None
-    vocabulary = _vocabulary(source, detector)
-    shards = prepare_shards(source, vocabulary, workers=workers)
+    engine = create_engine(config.engine, bfloat16=uses_bfloat16(config))
+    with engine.main_first():
+        vocabulary = _vocabulary(source, detector)
+        shards = prepare_shards(source, vocabulary, workers=workers)
     if prepare_only:
         print(f"{len(shards)} shards of encoded questions in {source.cache}", file=sys.stderr)
         return 0
@@ -89,7 +92,7 @@ def train_reasoner(
     shard = read_shards(shards)
     size = _feature_size(detector, features) if config.use_features else 0
     model = _create(model_name, replace(config.model, feature_size=size), vocabulary)
-    loop = ReasonerLoop(model, shard, config, output, seed)
+    loop = ReasonerLoop(model, shard, config, output, seed, engine)
     if not loop.training:
         raise InputError(f"{data}: questions.json: no question has an answer to train on")
     status = loop.run(resume=resume, stop_after=stop_after)

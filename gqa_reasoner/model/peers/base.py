@@ -34,7 +34,7 @@ BARE = Sources(program=False, guidance=False, executed=False, triples=False, que
 class Relations(NamedTuple):
     """Detected relations between objects, both ways; nodes are counted through the batch."""
 
-    index: Tensor
+    pairs: Tensor
     """(2, E) source and target node."""
     kind: Tensor
     """(E,) predicate and direction."""

@@ -94,6 +94,6 @@ class GraphBody(nn.Module):
 
     def _convolve(self, layer: nn.Module, nodes: Tensor, relations: Relations) -> Tensor:
         if self.name == "rgcn":
-            return nn.functional.gelu(layer(nodes, relations.index, relations.kind))
+            return nn.functional.gelu(layer(nodes, relations.pairs, relations.kind))
         described = self.kinds(relations.kind) * relations.weight[:, None]
-        return nn.functional.gelu(layer(nodes, relations.index, described))
+        return nn.functional.gelu(layer(nodes, relations.pairs, described))
