@@ -187,7 +187,8 @@ class RewardTrainer:
     def validate(self) -> dict[str, float]:
         """CIDEr and BLEU-4 of the averaged weights on the held-out pictures, beam 3."""
         captioner = Captioner(self.average, self.pieces)
-        said = caption_records(captioner, self.held_out, self.features, CaptionSettings(beams=3))
+        settings = CaptionSettings(beams=3, max_length=self.config.max_length)
+        said = caption_records(captioner, self.held_out, self.features, settings)
         true = references(self.held_out)
         both = [said[name] for name in said], [true[name] for name in said]
         return {"CIDEr": cider(*both)[0], "BLEU-4": bleu(*both)[0][3]}
