@@ -23,7 +23,8 @@ import torch
 
 from eval.retrieval import score_retrieval
 from gqa_reasoner.vlp.assemble import Sources, assemble
-from gqa_reasoner.vlp.checkpoint import load_model
+from gqa_reasoner.vlp.checkpoint import load_model, save_model
+from gqa_reasoner.vlp.closed_form import start_in_closed_form
 from gqa_reasoner.vlp.data.feature_cache import FeatureCache
 from gqa_reasoner.vlp.data.records import read_captions
 from gqa_reasoner.vlp.recipe import load_recipe
@@ -34,10 +35,19 @@ POOL = 100
 
 
 def train(
-    recipe: Any, sources: Sources, config: TrainingConfig, seconds: float
-) -> dict[str, float]:
-    """Measure a step, then train for `seconds` of processor time."""
+    recipe: Any, sources: Sources, config: TrainingConfig, seconds: float, closed_form: bool
+) -> dict[str, Any]:
+    """Measure a step, then train for `seconds` of processor time (0: save the start)."""
     first = assemble(sources, recipe, config)
+    started = time.process_time()
+    begun = sources.start is None and closed_form
+    if begun:
+        corpus = first.corpus
+        start_in_closed_form(first.model, corpus.pieces, corpus.records, corpus.features)
+    begun_in = round(time.process_time() - started, 1)
+    if seconds <= 0:
+        save_model(sources.output / "model", first.model, first.corpus.pieces)
+        return {"steps": 0, "seconds": 0.0, "closed_form_seconds": begun_in}
     start = {name: value.clone() for name, value in first.model.state_dict().items()}
     first.train_step()
     started = time.process_time()
@@ -52,7 +62,8 @@ def train(
     )
     started = time.process_time()
     trainer.run()
-    return {"steps": steps, "seconds": round(time.process_time() - started, 1)}
+    seconds = round(time.process_time() - started, 1)
+    return {"steps": steps, "seconds": seconds, "closed_form_seconds": begun_in if begun else 0.0}
 
 
 @torch.inference_mode()
@@ -149,15 +160,23 @@ def run(arguments: argparse.Namespace) -> None:
         "width": arguments.width,
         "hidden": 2 * arguments.width,
         "heads": arguments.width // 64,
+        "layers": arguments.layers,
     }
+    if recipe.plan == "dual":
+        sizes["vision_layers"] = 0
+    fits = recipe.plan in ("dual", "one_stream") and recipe.vision != "codes"
+    closed_form = arguments.closed_form and fits
+    result["start"] = "closed form" if closed_form or arguments.start else "random"
     config = TrainingConfig(
         batch_size=arguments.batch_size, learning_rate=arguments.learning_rate, sizes=sizes,
-        log_every=50, checkpoint_every=100_000, flips=True,
+        log_every=50, checkpoint_every=100_000, flips=True, dropout=arguments.dropout,
     )  # fmt: skip
-    start = None
+    start = arguments.start
     if arguments.pretrain_seconds > 0:
-        own = replace(sources, captions=arguments.pretrain_captions or arguments.captions)
-        result["pretrain"] = train(recipe, own, config, arguments.pretrain_seconds)
+        own = replace(
+            sources, start=start, captions=arguments.pretrain_captions or arguments.captions
+        )
+        result["pretrain"] = train(recipe, own, config, arguments.pretrain_seconds, closed_form)
         start = work / "pretrain" / "model"
     if recipe.plan == "dual" and start is not None:
         folder = start  # its own loss is already that of the task
@@ -168,7 +187,7 @@ def run(arguments: argparse.Namespace) -> None:
             batch_size=arguments.finetune_batch_size,
         )  # fmt: skip
         tuned = replace(sources, start=start, output=work / "finetune")
-        result["finetune"] = train(recipe, tuned, config, arguments.finetune_seconds)
+        result["finetune"] = train(recipe, tuned, config, arguments.finetune_seconds, closed_form)
         folder = work / "finetune" / "model"
     started = time.process_time()
     result |= evaluate(arguments, folder)
@@ -202,17 +221,21 @@ def main() -> None:
     one.add_argument("--features", type=Path, required=True)
     one.add_argument("--captions", type=Path, required=True)
     one.add_argument("--work", type=Path, required=True)
+    one.add_argument("--start", type=Path, help="a model of the recipe to go on from")
     one.add_argument("--pretrain-captions", type=Path)
     one.add_argument("--pieces", type=Path)
     one.add_argument("--scenes", type=Path)
     one.add_argument("--lexicons", type=Path)
     one.add_argument("--pretrain-seconds", type=float, default=150)
     one.add_argument("--finetune-seconds", type=float, default=150)
-    one.add_argument("--width", type=int, default=192)
+    one.add_argument("--layers", type=int, default=1)
+    one.add_argument("--closed-form", action="store_true", help="start as vlp start does")
+    one.add_argument("--width", type=int, default=256)
     one.add_argument("--batch-size", type=int, default=64)
     one.add_argument("--finetune-batch-size", type=int, default=32)
     one.add_argument("--negatives", type=int, default=2)
-    one.add_argument("--learning-rate", type=float, default=1e-3)
+    one.add_argument("--learning-rate", type=float, default=5e-4)
+    one.add_argument("--dropout", type=float, default=0.1)
     one.add_argument("--pools", type=int, default=3)
     other = actions.add_parser("table")
     other.add_argument("--work", type=Path, required=True)
