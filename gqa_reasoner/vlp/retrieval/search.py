@@ -19,6 +19,8 @@ __all__ = ["SearchResult", "search_exact"]
 _CELLS = 1 << 24
 """Scores of one block (64 MB): few enough to hold, enough for the product to run at full speed."""
 _SHORTEST = 2048
+_SPAN = 1024
+"""Rows whose maximum is taken together."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,30 @@ class _Best:
 
     def take(self, scores: np.ndarray, start: int) -> None:
         """Scores (Q, rows of the block) of rows from `start` on."""
-        highest = scores.max(axis=1)
-        full = np.isneginf(self.threshold)
-        for query in np.flatnonzero((highest > self.threshold) | full).tolist():
-            row = scores[query]
-            if full[query]:
-                found = _leading(row, self.count)
-            else:
-                found = np.flatnonzero(row > self.threshold[query])
-                if len(found) > 4 * self.count:
-                    found = found[_leading(row[found], self.count)]
-            self._merge(query, found + start, row[found])
+        for query in np.flatnonzero(np.isneginf(self.threshold)).tolist():
+            found = _leading(scores[query], self.count)
+            self._merge(query, found + start, scores[query, found])
+            scores[query] = -np.inf  # this block of it is done
+        whole = scores.shape[1] // _SPAN * _SPAN
+        spans = scores[:, :whole].reshape(len(scores), -1, _SPAN)
+        self._take_spans(spans, start)
+        self._take_spans(scores[:, None, whole:], start + whole)
+
+    def _take_spans(self, spans: np.ndarray, start: int) -> None:
+        """Scores (Q, spans, rows of a span): only spans whose best is above are looked into."""
+        if not spans.size:
+            return
+        hit, span = np.nonzero(spans.max(axis=2) > self.threshold[:, None])
+        ends = np.searchsorted(hit, np.arange(len(spans) + 1))
+        for query in np.unique(hit).tolist():
+            places = span[ends[query] : ends[query + 1]]
+            values = spans[query, places]
+            which, row = np.nonzero(values > self.threshold[query])
+            rows, found = start + places[which] * spans.shape[2] + row, values[which, row]
+            if len(rows) > 4 * self.count:
+                kept = _leading(found, self.count)
+                rows, found = rows[kept], found[kept]
+            self._merge(query, rows, found)
 
     def _merge(self, query: int, rows: np.ndarray, scores: np.ndarray) -> None:
         all_rows = np.concatenate((self.rows[query], rows))
