@@ -74,8 +74,8 @@ def main() -> None:
         free = best is not None and is_exact(best, one.program, loose=True)
         for name in ("all", ("closed", "open")[one.number % 2], one.kind):
             row = counts[name]
-            for place, value in enumerate((1, exact, free, best is not None)):
-                row[place] += value
+            for place, one_more in enumerate((True, exact, free, best is not None)):
+                row[place] += int(one_more)
         if arguments.show and one.number % 2 and not free:
             print(f"- {one.question}\n    {best.to_display() if best else result.failure}")
     print("| sentences | n | exact | and/or order free | with a program |")

@@ -53,7 +53,8 @@ def to_tokens(example: Example) -> list[str]:
 def to_program(tokens: list[str]) -> Program | None:
     """The program of tokens, None if they are not one."""
     steps: list[Step] = []
-    operation, words = "", []
+    operation = ""
+    words: list[str] = []
     for token in tokens:
         if token.startswith("OP:"):
             operation, words = token[3:], []
@@ -151,8 +152,8 @@ def pad(rows: list[list[int]]) -> Tensor:
 def _batches(prepared: list[Any], generator: np.random.Generator) -> Iterator[list[Any]]:
     """Batches of pairs of similar length, in random order, pass after pass."""
     while True:
-        order = generator.permutation(len(prepared))
-        order = sorted(order, key=lambda i: len(prepared[int(i)][2]) + generator.uniform(0, 4))
+        drawn = generator.permutation(len(prepared))
+        order = sorted(drawn, key=lambda i: len(prepared[int(i)][2]) + generator.uniform(0, 4))
         starts = generator.permutation(range(0, len(order), BATCH))
         for start in starts:
             yield [prepared[int(i)] for i in order[start : start + BATCH]]
@@ -184,8 +185,8 @@ def train(examples: list[Example], minutes: float, seed: int = 0) -> tuple[Copie
             group["lr"] = 1e-3 * min(1.0, (step + 1) / 200) * (1 - share)
         chosen = next(batches)
         source, copies = pad([c[0] for c in chosen]), pad([c[1] for c in chosen])
-        hidden = torch.rand(source.shape, generator=dice) < WORD_DROPOUT
-        source = source.masked_fill(hidden & (source != PAD), UNKNOWN)
+        unseen = torch.rand(source.shape, generator=dice) < WORD_DROPOUT
+        source = source.masked_fill(unseen & (source != PAD), UNKNOWN)
         wanted = pad([[*c[2], END] for c in chosen])
         given = pad([[START, *c[2]] for c in chosen])
         given = given.where(given < len(vocabulary.words), torch.tensor(UNKNOWN))

@@ -145,6 +145,7 @@ _WORDS = st.sampled_from(
     listed(
         "what which who is are the a man red of , or and not that to left right on holding dog dogs"
         " color made there any do you think both same as picture where how 's ? in looks"
+        " please can tell me whether if isn't it by whom worn being on got has all you eat here"
     )
 )
 
