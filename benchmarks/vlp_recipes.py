@@ -164,7 +164,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     if recipe.plan == "dual":
         sizes["vision_layers"] = 0
-    fits = recipe.plan in ("dual", "one_stream") and recipe.vision != "codes"
+    fits = recipe.plan != "encoder_decoder"
     closed_form = arguments.closed_form and fits
     result["start"] = "closed form" if closed_form or arguments.start else "random"
     config = TrainingConfig(

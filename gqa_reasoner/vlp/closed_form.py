@@ -47,7 +47,8 @@ def start_in_closed_form(
     """Write the closed-form solution into a model, in place.
 
     Args:
-        model: a dual encoder with `vision_layers` 0, or a one-stream model with a match head.
+        model: a dual encoder with `vision_layers` 0, or a one- or two-stream model with a match
+            head.
         pieces: its word pieces.
         records: training pictures and captions.
         cache: features of the model's tower.
@@ -75,6 +76,8 @@ def start_in_closed_form(
     with torch.no_grad():
         _write_texts(model, pieces, found)
         _write_pictures(model, found, means[:_SAMPLE])
+        if model.vision_embedding.dictionary is not None:
+            _fill_dictionary(model, cache, names)
         for name, value in model.trunk.named_parameters():
             if name.endswith(("output.weight", "output.bias")):
                 value.zero_()
@@ -90,12 +93,12 @@ def _check(model: VisionLanguageModel) -> None:
     sizes = config.sizes
     pools = {sizes.pool, sizes.vision_pool}
     fits = config.plan == "dual" and sizes.vision_layers == 0 and not config.causal_text
-    if not fits and config.plan != "one_stream":
+    if not fits and config.plan not in ("one_stream", "two_stream"):
         raise InputError(
-            "closed-form start: expected a dual encoder with vision_layers 0 or a one-stream "
-            f"model, got plan {config.plan!r} with vision_layers {sizes.vision_layers}"
+            "closed-form start: expected a dual encoder with vision_layers 0, a one-stream or a "
+            f"two-stream model, got plan {config.plan!r} with vision_layers {sizes.vision_layers}"
         )
-    if not pools <= {"mean", "attend"} or config.vision == "codes":
+    if not pools <= {"mean", "attend"}:
         raise InputError("closed-form start: pool and vision_pool: expected mean or attend")
 
 
@@ -136,6 +139,18 @@ def _write_pictures(model: VisionLanguageModel, found: Correlation, sample: np.n
         vision.box.bias.zero_()
 
 
+def _fill_dictionary(model: VisionLanguageModel, cache: FeatureCache, names: Sequence[str]) -> None:
+    """Entries of the visual dictionary from the cells as they are embedded now."""
+    vision = model.vision_embedding
+    if vision.dictionary is None:
+        return
+    vision.train()
+    vision.dictionary.filled.fill_(False)
+    for start in range(0, min(len(names), 8 * _SAMPLE), _SAMPLE):
+        vision(cache.rows(names[start : start + _SAMPLE]))
+    vision.eval()
+
+
 def _write_dual(model: VisionLanguageModel, count: int, scale: float) -> None:
     for pool in (model.text_pool, model.vision_pool):
         if pool.score is not None:
@@ -158,7 +173,7 @@ def _write_match(
     scale: float,
 ) -> None:
     """The product part of the head becomes the closed form's inner product."""
-    if head.vision is None or head.product:
+    if head.vision is None:
         raise InputError("closed-form start: the match head: expected pool mean or attend")
     width, count = model.config.sizes.width, found.images.shape[1]
     projection = _projection(width, width, count)
@@ -184,7 +199,7 @@ def _write_match(
     first = head.text(head.pool(output.text, mask)).tanh()
     second = head.vision(head.vision_pool(output.vision)).tanh()
     typical = first.norm(dim=1).mean() * second.norm(dim=1).mean()
-    head.score.weight[:, 2 * width :] = scale / typical
+    head.score.weight[:, -width:] = scale / typical
 
 
 def _projection(rows: int, width: int, count: int) -> torch.Tensor:

@@ -24,7 +24,7 @@ SIZES = {"layers": 1, "pool": "mean", "vision_pool": "mean"}
 def similarity(recipe: str, ridge: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Scores of 16 other pictures and texts after the start."""
     vision = {"vision_layers": 0} if recipe == "clip" else {}
-    model = small.model(load_recipe(recipe), **SIZES, **vision)
+    model = small.model(load_recipe(recipe), codes=64, **SIZES, **vision)
     pieces, records, features = small.pieces(), small.records(80), small.MadeFeatures(80)
     start_in_closed_form(model, pieces, records[:64], features, ridge=ridge)  # type: ignore[arg-type]
     model.eval()
@@ -40,7 +40,7 @@ def similarity(recipe: str, ridge: float = 0.3) -> tuple[np.ndarray, np.ndarray]
     return scores.numpy(), np.arange(16)
 
 
-@pytest.mark.parametrize("recipe", ["clip", "vilt", "unicoder_vl"])
+@pytest.mark.parametrize("recipe", ["clip", "vilt", "unicoder_vl", "vilbert", "soho"])
 def test_the_start_already_finds_the_right_kind(recipe: str) -> None:
     scores, owner = similarity(recipe)
     # Two of the sixteen are of each kind, and they share their texts.
@@ -77,7 +77,7 @@ def test_several_texts_count_as_repeated_pictures() -> None:
 def test_too_little_is_refused() -> None:
     with pytest.raises(InputError, match="too few"):
         correlate(np.eye(4), [[0]] * 4, np.arange(4), 3, directions=3)
-    for recipe, changes in (("vilbert", {}), ("clip", {"vision_layers": 1})):
+    for recipe, changes in (("xgpt", {}), ("clip", {"vision_layers": 1})):
         model = small.model(load_recipe(recipe), **changes)
         with pytest.raises(InputError, match="closed-form start"):
             start_in_closed_form(model, small.pieces(), small.records(), small.MadeFeatures(32))  # type: ignore[arg-type]
