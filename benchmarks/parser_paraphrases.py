@@ -80,8 +80,8 @@ def main() -> None:
             print(f"- {one.question}\n    {best.to_display() if best else result.failure}")
     print("| sentences | n | exact | and/or order free | with a program |")
     print("| --- | --- | --- | --- | --- |")
-    for name, (n, exact, free, some) in counts.items():
-        print(f"| {name} | {n} | {exact / n:.3f} | {free / n:.3f} | {some / n:.3f} |")
+    for name, (n, *found) in counts.items():
+        print(f"| {name} | {n} | " + " | ".join(f"{share / n:.3f}" for share in found) + " |")
 
 
 if __name__ == "__main__":

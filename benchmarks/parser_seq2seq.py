@@ -170,14 +170,14 @@ def train(examples: list[Example], minutes: float, seed: int = 0) -> tuple[Copie
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     prepared = []
     for example in examples:
-        ids, copies, beyond = vocabulary.source(tokenize(example.question))
+        ids, places, beyond = vocabulary.source(tokenize(example.question))
         target = [
             vocabulary.ids.get(
                 t, len(vocabulary.words) + beyond.index(t) if t in beyond else UNKNOWN
             )
             for t in to_tokens(example)
         ]
-        prepared.append((ids, copies, target, len(beyond)))
+        prepared.append((ids, places, target, len(beyond)))
     started, step = time.process_time(), 0
     batches = _batches(prepared, generator)
     while (share := (time.process_time() - started) / (60 * minutes)) < 1:
