@@ -44,6 +44,8 @@ class Found:
     """How many pictures fit, shown or not."""
     possible: list[dict[str, Any]] = field(default_factory=list)
     """The best pictures below the line, which probably do not fit."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """Every question asked of the pictures, with its program: `{"question", "program", "text"}`."""
     record: dict[str, Any] | None = None
     """For one picture: the answer as `ask --json` gives it."""
 

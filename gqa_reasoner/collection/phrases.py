@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gqa_reasoner.collection.commonsense import Demand, read_demand
 from gqa_reasoner.collection.compile import Compiled, Compiler, NotCoveredError, Truth
@@ -92,8 +92,8 @@ class PhraseCompiler:
 
     def __init__(self, compiler: Compiler, parser: ProgramParser) -> None:
         self.compiler, self.parser = compiler, parser
-        self.program: Program | None = None
-        """The first program that was used, to be shown."""
+        self.programs: list[tuple[str, Program]] = []
+        """The questions that were asked of every picture and their programs, to be shown."""
 
     def truth(self, phrase: str, depth: int = 0) -> Truth:
         """The pictures in which what `phrase` describes is there.
@@ -192,17 +192,23 @@ class PhraseCompiler:
             reason = getattr(parse.failure, "reason", "no program")
             raise NotCoveredError(f"{question!r}, which could not be parsed ({reason})")
         program = parse.programs[0].program
-        self.program = self.program or program
+        self.programs.append((question, program))
         return program
 
     def _mark(self) -> tuple[int, ...]:
         c = self.compiler
-        return len(c.tables), len(c.parameters), len(c.notes), len(c.evidence)
+        return (
+            len(c.tables), len(c.parameters), len(c.notes), len(c.evidence), len(self.programs)
+        )  # fmt: skip
 
     def _back(self, mark: tuple[int, ...]) -> None:
+        """Forget what an attempt that failed has left."""
         c = self.compiler
-        for kept, items in zip(mark, (c.tables, c.parameters, c.notes, c.evidence), strict=True):
-            del items[kept:]  # type: ignore[attr-defined]
+        lists: tuple[list[Any], ...] = (
+            c.tables, c.parameters, c.notes, c.evidence, self.programs
+        )  # fmt: skip
+        for kept, items in zip(mark, lists, strict=True):
+            del items[kept:]
 
 
 def _splits(text: str) -> Iterator[tuple[list[str], str]]:

@@ -208,8 +208,12 @@ class _Asked:
             found = self._things()
         else:
             found = self._pictures(given)
-        program = self.phrases.program
-        found.program = program.to_semantic() if program is not None else None
+        programs = self.phrases.programs
+        found.program = programs[0][1].to_semantic() if programs else None
+        found.parts = [
+            {"question": question, "program": program.to_semantic(), "text": program.to_display()}
+            for question, program in programs
+        ]
         found.notes = [*found.notes, *self.compiler.notes, *self._undated()]
         return found
 

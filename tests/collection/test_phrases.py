@@ -99,6 +99,13 @@ def test_a_commonsense_answer_says_what_it_took(collection: Collection) -> None:
     assert "something to eat: pizza" in notes  # the fork is used for eating, but not eaten
 
 
+def test_every_part_of_a_question_is_shown_with_its_program(collection: Collection) -> None:
+    parts = collection.find("pictures with at least two dogs but no pizza").parts
+    assert [part["question"] for part in parts] == ["Are there any dogs?", "Is there any pizza?"]
+    assert parts[0]["text"] == "Select: dog → Exist"
+    assert parts[1]["program"][0]["argument"] == "pizza"
+
+
 def test_what_is_not_told_apart_counts_half_and_is_said(collection: Collection) -> None:
     found = collection.find("pictures of a sparrow")
     assert [(image["image_id"], image["score"]) for image in found.images] == [("d", 0.5)]
