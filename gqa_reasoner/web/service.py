@@ -119,10 +119,16 @@ class Service:
             "expansions": list(self.modes),
             "recording": str(self.clicks.log.path) if self.clicks.log is not None else None,
             "recording_problem": self.clicks.problem,
-            "suggestions": suggest(names),
+            "suggestions": suggest(self._worth_asking(names)),
             "upload_bytes": self.limits.upload_bytes,
             "question_characters": self.limits.question_characters,
         }
+
+    def _worth_asking(self, names: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Names without clothing, unless there is little else."""
+        is_a = self.reasoner.ontology.is_a
+        others = [item for item in names if not is_a(item[0], "clothing")]
+        return others if len(others) > 1 else names
 
     async def find(self, question: str, limit: int) -> dict[str, Any]:
         """The record of `find --json`.

@@ -14,7 +14,7 @@ export function comparison(record) {
       : `${count(tally.size, "answer")} differ: context matters for this question.`),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of answers" },
       h("table", {},
-        h("thead", {}, h("tr", {}, ["Source", "Answer, first of its context", "Score"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["Source", "Answer", "Score"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, record.answers.map((item) => row(item, item.answer !== usual))))));
 }
 

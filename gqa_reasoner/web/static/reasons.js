@@ -92,6 +92,11 @@ function answer(record) {
     h("p", { class: "soft small" }, `Decided by ${method}.`));
 }
 
+/** "_, riding, o" as "riding": which end is meant shows in what was found. */
+function plain(argument) {
+  return argument.trim().replace(/^_,\s*/, "").replace(/,\s*[so]$/, "");
+}
+
 function stepRow(step, place, pointer, buttons) {
   const [operation, ...rest] = step.step.replace(/\s*\[[\d, ]*\]\s*$/, "").split(":");
   const found = "truth" in step
@@ -101,7 +106,7 @@ function stepRow(step, place, pointer, buttons) {
       : step.answer ?? "nothing found";
   const button = h("button", { type: "button", class: `step tint-${place % 8}`, "aria-pressed": "false" },
     h("span", { class: "number", "aria-hidden": "true" }, String(place)),
-    h("span", { class: "what" }, h("b", {}, operation.trim()), rest.length > 0 && ` ${rest.join(":").trim()}`),
+    h("span", { class: "what" }, h("b", {}, operation.trim()), rest.length > 0 && ` ${plain(rest.join(":"))}`),
     h("span", { class: "found" }, found));
   pointer.attach(button, () => step.objects, place);
   buttons.push(button);
