@@ -170,14 +170,13 @@ class Scene:
             for position, relation in enumerate(raw.get("relations", [])):
                 if not isinstance(relation, Mapping) or not {"name", "object"} <= set(relation):
                     raise InputError(f"{place}: relation {position} needs 'name' and 'object'")
-                if str(relation["object"]) not in raw_objects:
-                    problem(
-                        f"object {object_id}: relation {position} ({relation['name']!r}) names "
-                        f"the missing object {relation['object']!r}"
-                    )
+                named, target = str(relation["name"]), str(relation["object"])
+                if target in raw_objects:
+                    relations.append(Relation(str(object_id), named, target))
                     continue
-                relations.append(
-                    Relation(str(object_id), str(relation["name"]), str(relation["object"]))
+                problem(
+                    f"object {object_id}: relation {position} ({relation['name']!r}) names "
+                    f"the missing object {relation['object']!r}"
                 )
         extra = {key: value for key, value in record.items() if key not in _SCENE_KEYS}
         return cls(str(image_id), width, height, objects, relations, extra)  # type: ignore[arg-type]

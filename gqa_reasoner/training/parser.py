@@ -8,7 +8,7 @@ import random
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gqa_reasoner.program.parser import ProgramParser
 from gqa_reasoner.program.parsing.builders import Draft
@@ -18,6 +18,9 @@ from gqa_reasoner.program.parsing.morphology import singular
 from gqa_reasoner.program.parsing.vocabulary import OntologyVocabulary
 from gqa_reasoner.program.steps import Program, Step
 from knowledge.ontology import Ontology
+
+if TYPE_CHECKING:
+    from gqa_reasoner.data.questions import Question
 
 __all__ = [
     "add_arguments",
@@ -223,24 +226,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.folds:
-        from gqa_reasoner.training.parser_evaluation import cross_validate, format_table
-
-        report = cross_validate(
-            records,
-            examples,
-            generated,
-            vocabulary,
-            rewordings=rewordings,
-            folds=arguments.folds,
-            rounds=arguments.rounds,
-            penalty=arguments.penalty,
-            background=background,
+        return _run_folds(
+            arguments, records, examples, generated, rewordings, background, vocabulary
         )
-        programs = report.pop("programs")
-        (arguments.output / "parsed.json").write_text(json.dumps(programs) + "\n")
-        (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
-        print(format_table(report))
-        return 0
     learner = train(
         [*examples, *generated, *rewordings],
         vocabulary,
@@ -261,4 +249,34 @@ def run(arguments: argparse.Namespace) -> int:
             "penalty": arguments.penalty,
         },
     )
+    return 0
+
+
+def _run_folds(
+    arguments: argparse.Namespace,
+    records: Sequence[Question],
+    examples: Sequence[Example],
+    generated: Sequence[Example],
+    rewordings: Sequence[Example],
+    background: Sequence[Entry],
+    vocabulary: OntologyVocabulary,
+) -> int:
+    """Cross-validate; writes `parsed.json` (out-of-fold programs) and `cross_validation.json`."""
+    from gqa_reasoner.training.parser_evaluation import cross_validate, format_table
+
+    report = cross_validate(
+        records,
+        examples,
+        generated,
+        vocabulary,
+        rewordings=rewordings,
+        folds=arguments.folds,
+        rounds=arguments.rounds,
+        penalty=arguments.penalty,
+        background=background,
+    )
+    programs = report.pop("programs")
+    (arguments.output / "parsed.json").write_text(json.dumps(programs) + "\n")
+    (arguments.output / "cross_validation.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(format_table(report))
     return 0

@@ -259,29 +259,10 @@ class Chart:
         if only is not None:
             said = [reading for reading in readings if reading.startswith(f"{only}|")]
             readings = dict.fromkeys((*said, f"{only}|{value}"))
-        total = min(sum(row.values()), 3)
-        length = end - start
         items = []
         for reading in readings:
             kind, _, meaning = reading.partition("|")
-            features: list[tuple[str, float]] = []
-            if only is not None:
-                mark = "seen" if reading in row else "known" if row or types else f"new{length}"
-                features.append((f"attribute:only:{mark}", 1.0))
-            elif row:
-                share = self.lexicon.log_share("attribute", surface, reading)
-                features += [(f"attribute:share{total}", share or 0.0), ("attribute:seen", 1.0)]
-                if reading not in row:
-                    features.append(("attribute:novel", 1.0))
-            else:
-                features.append((f"attribute:unseen{length}{'o' if types else 'n'}", 1.0))
-                if types:
-                    rank = types.index(kind) if kind in types else 9
-                    features.append((f"attribute:type:rank{rank}", 1.0))
-                    features.append((f"attribute:type:{types[0]}>{kind}", 1.0))
-                else:
-                    features.append((f"attribute:type:{kind}:{surface[-3:]}", 1.0))
-                    features.append((f"attribute:type:{kind}", 1.0))
+            features = self._type_features(surface, kind, reading, row, types, only)
             if meaning not in spellings:
                 features.append(("attribute:rewritten", 1.0))
             elif meaning != surface and not row:
@@ -291,6 +272,38 @@ class Chart:
             items.append(self.item((kind, meaning), tuple(features)))
         items.sort(key=lambda item: (-item.score, item.value))
         return items if self.aligning else items[:3]
+
+    def _type_features(
+        self,
+        surface: str,
+        kind: str,
+        reading: str,
+        row: Mapping[str, int],
+        types: tuple[str, ...],
+        only: str | None,
+    ) -> list[tuple[str, float]]:
+        """How likely an attribute's words have the type: as seen, as known, or as guessed."""
+        features: list[tuple[str, float]] = []
+        length = surface.count(" ") + 1
+        total = min(sum(row.values()), 3)
+        if only is not None:
+            mark = "seen" if reading in row else "known" if row or types else f"new{length}"
+            features.append((f"attribute:only:{mark}", 1.0))
+        elif row:
+            share = self.lexicon.log_share("attribute", surface, reading)
+            features += [(f"attribute:share{total}", share or 0.0), ("attribute:seen", 1.0)]
+            if reading not in row:
+                features.append(("attribute:novel", 1.0))
+        else:
+            features.append((f"attribute:unseen{length}{'o' if types else 'n'}", 1.0))
+            if types:
+                rank = types.index(kind) if kind in types else 9
+                features.append((f"attribute:type:rank{rank}", 1.0))
+                features.append((f"attribute:type:{types[0]}>{kind}", 1.0))
+            else:
+                features.append((f"attribute:type:{kind}:{surface[-3:]}", 1.0))
+                features.append((f"attribute:type:{kind}", 1.0))
+        return features
 
     @staticmethod
     def _guess_types(surface: str) -> tuple[str, ...]:
