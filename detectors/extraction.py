@@ -57,16 +57,14 @@ def extract(
         source: folder of pictures, webdataset tar, or text file listing pictures.
         target: the `.h5` to write; `TARGET.parts/` holds the work in progress, and
             `TARGET.failures.jsonl` names pictures that could not be read.
-        create_detector: makes the detector; called only if work is left. With several workers or
-            Ray it is called in each worker and must be picklable.
+        create_detector: makes the detector, in each worker; picklable if there are several.
         part_size: pictures a part, the most that a kill can lose a worker.
         half: store float16.
         detector_name: noted in the file.
         workers: processes; 1 works in this one.
         engine: `local` or `ray`.
         ray_address: of a running Ray cluster; None starts one here.
-        progress: wraps the numbers of finished parts, given how many were there and how many there
-            will be, e.g. with tqdm.
+        progress: wraps the finished parts, given how many were there and will be (e.g. tqdm).
 
     Raises:
         InputError: no pictures, or the parts beside `target` belong to another list.

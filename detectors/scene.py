@@ -7,7 +7,7 @@ GQA scene-graph JSON (Hudson & Manning 2019, section 3.1) is read and written wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -150,23 +150,7 @@ class Scene:
         relations: list[Relation] = []
         for object_id, raw in raw_objects.items():
             place = f"{where}: object {object_id}"
-            x, y, w, h = (_number(raw, key, place) for key in ("x", "y", "w", "h"))
-            if w < 0 or h < 0:
-                problem(f"object {object_id}: negative box size w={w} h={h}")
-                x, w = (x + w, -w) if w < 0 else (x, w)
-                y, h = (y + h, -h) if h < 0 else (y, h)
-            names = _strings(raw, "attributes", place)
-            objects.append(
-                SceneObject(
-                    id=str(object_id),
-                    name=raw["name"],
-                    score=1.0,
-                    box=(x, y, x + w, y + h),
-                    attributes=dict.fromkeys(names, 1.0),
-                    attribute_list=tuple(names) if len(set(names)) != len(names) else None,
-                    extra={key: value for key, value in raw.items() if key not in _OBJECT_KEYS},
-                )
-            )
+            objects.append(_read_object(raw, str(object_id), place, problem))
             for position, relation in enumerate(raw.get("relations", [])):
                 if not isinstance(relation, Mapping) or not {"name", "object"} <= set(relation):
                     raise InputError(f"{place}: relation {position} needs 'name' and 'object'")
@@ -259,6 +243,27 @@ class Scene:
                 score=relation.score,
             )
         return graph
+
+
+def _read_object(
+    raw: Mapping[str, Any], object_id: str, place: str, problem: Callable[[str], None]
+) -> SceneObject:
+    """One object of a GQA record; a negative box is a problem and is turned round."""
+    x, y, w, h = (_number(raw, key, place) for key in ("x", "y", "w", "h"))
+    if w < 0 or h < 0:
+        problem(f"object {object_id}: negative box size w={w} h={h}")
+        x, w = (x + w, -w) if w < 0 else (x, w)
+        y, h = (y + h, -h) if h < 0 else (y, h)
+    names = _strings(raw, "attributes", place)
+    return SceneObject(
+        id=object_id,
+        name=raw["name"],
+        score=1.0,
+        box=(x, y, x + w, y + h),
+        attributes=dict.fromkeys(names, 1.0),
+        attribute_list=tuple(names) if len(set(names)) != len(names) else None,
+        extra={key: value for key, value in raw.items() if key not in _OBJECT_KEYS},
+    )
 
 
 def _fault(raw: Any) -> str | None:
