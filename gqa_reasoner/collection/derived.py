@@ -36,14 +36,22 @@ total AS (SELECT count(DISTINCT image) AS n FROM counted),
 frequency AS (SELECT word, ln(1 + any_value(n) / count(DISTINCT image)) AS idf
               FROM counted, total GROUP BY word)
 SELECT image, word, sum((1 + ln(1 + weight)) * idf)::FLOAT AS weight
-FROM counted JOIN frequency USING (word) GROUP BY image, word;
+FROM counted JOIN frequency USING (word) GROUP BY image, word ORDER BY word, image;
 CREATE OR REPLACE TABLE norms AS
 SELECT image, sqrt(sum(weight * weight))::FLOAT AS norm FROM words GROUP BY image;
 """
 
 
+_ORDERS = {
+    "objects": "name, image, object",
+    "attributes": "name, image, object",
+    "relations": "predicate, image, subject",
+}
+"""Rows of one name side by side: a question then reads only the blocks of the names in it."""
+
+
 def derive_tables(connection: duckdb.DuckDBPyConnection, store: TripleStore | None = None) -> None:
-    """Make the tables anew.
+    """Make the tables anew, and put the rows of the others in order.
 
     Args:
         connection: the writer's.
@@ -66,6 +74,12 @@ def derive_tables(connection: duckdb.DuckDBPyConnection, store: TripleStore | No
         insert_rows(connection, "caption_words", rows)
     connection.execute(_WORDS)
     connection.execute("DROP TABLE caption_words")
+    for table, order in _ORDERS.items():
+        connection.begin()
+        connection.execute(f"CREATE TABLE sorted AS SELECT * FROM {table} ORDER BY {order}")
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"ALTER TABLE sorted RENAME TO {table}")
+        connection.commit()
     if store is not None:
         _expand(connection, store)
 
