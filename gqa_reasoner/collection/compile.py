@@ -127,7 +127,7 @@ class Compiler:
         """
         out = Compiled()
         steps: list[_Step] = []
-        fitting = self._demanded(demand)
+        fitting = self.demanded(demand)
         for step in merge_names(program, self.vocabulary).steps:
             row = OPERATIONS.get(step.operation)
             if row is None:
@@ -141,7 +141,7 @@ class Compiler:
                 out.truth = made.truth
         return out
 
-    def _demanded(self, demand: Demand | None) -> list[int] | None:
+    def demanded(self, demand: Demand | None) -> list[int] | None:
         """Numbers of the names that a demand allows."""
         if demand is None:
             return None

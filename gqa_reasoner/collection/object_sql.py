@@ -9,6 +9,7 @@ from gqa_reasoner.collection.geometry_sql import pair_sql, place_sql, size_sql
 from gqa_reasoner.collection.vocabulary import Fit
 from gqa_reasoner.program.arguments import RelateArgument
 from gqa_reasoner.program.predicates import broader_readings, inverse, object_kinds, spatial_kind
+from knowledge.concepts import verbalize
 
 if TYPE_CHECKING:
     from gqa_reasoner.collection.compile import Compiler
@@ -128,7 +129,8 @@ class ObjectSql:
         """Those of a table that a triple is about."""
         from gqa_reasoner.collection.commonsense import Demand
 
-        codes = self.c._demanded(Demand(f"{relation} {tail}", ((relation, tail),)))
+        told = verbalize("something", relation, tail)
+        codes = self.c.demanded(Demand(told, ((relation, tail),)))
         listed = ", ".join(map(str, codes or [])) or "NULL"
         return (
             f"SELECT s.image, s.object, s.p FROM {table} s JOIN objects o ON o.object = s.object "
