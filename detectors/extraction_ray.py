@@ -73,7 +73,7 @@ def make_on_ray(
             for number, pictures in parts
         ]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            _PartMaker,
+            _PartMaker,  # type: ignore[arg-type]  # Ray takes classes too
             fn_constructor_args=(create_detector,),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
