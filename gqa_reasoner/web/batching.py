@@ -15,6 +15,10 @@ from gqa_reasoner.web.errors import RequestError
 
 __all__ = ["Batcher"]
 
+_BATCH_SECONDS = 1.0
+"""A batch is kept so small that it takes about this long."""
+_FIRST_GUESS = 0.25
+"""Seconds of a job, before any was seen."""
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -28,7 +32,8 @@ class Batcher(Generic[Job, Result]):
         capacity: jobs that may wait or run; more are refused.
         most: jobs of one batch.
         window_seconds: how long a batch waits for more jobs once it has one.
-        patience_seconds: a job that would wait longer than this is refused at once.
+        patience_seconds: a job that would wait longer is refused at once, and one that did not
+            begin after so long is given up.
         observe: is told the size of every batch.
     """
 
@@ -48,7 +53,7 @@ class Batcher(Generic[Job, Result]):
         self._observe = observe
         self._waiting: deque[tuple[Job, Future[Result]]] = deque()
         self._running, self._began = 0, 0.0
-        self._job_seconds = 0.05
+        self._job_seconds = _FIRST_GUESS
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
@@ -61,7 +66,7 @@ class Batcher(Generic[Job, Result]):
         """Run jobs, all or none of them; the results in order, exceptions among them.
 
         Raises:
-            RequestError: 429, the queue is full or the wait would be too long.
+            RequestError: 429, the queue is full or the wait is too long.
         """
         futures: list[Future[Result]] = [Future() for _ in jobs]
         with self._changed:
@@ -70,14 +75,18 @@ class Batcher(Generic[Job, Result]):
             if self._stopping:
                 raise RequestError(503, "the server is stopping", 5)
             if ahead + len(jobs) > self.capacity or wait > self.patience_seconds:
-                raise RequestError(
-                    429,
-                    f"busy: {ahead} questions are waiting; try again in a moment",
-                    max(1, math.ceil(wait)),
-                )
+                raise _busy(ahead, wait)
             self._waiting.extend(zip(jobs, futures, strict=True))
             self._changed.notify()
         wrapped = [asyncio.wrap_future(future) for future in futures]
+        try:
+            _, late = await asyncio.wait(wrapped, timeout=self.patience_seconds)
+        except asyncio.CancelledError:  # the client left, or its time is over
+            for future in futures:
+                future.cancel()
+            raise
+        if late and any([future.cancel() for future in futures]):
+            raise _busy(len(self), self._seconds_of_a_job() * len(self))
         return list(await asyncio.gather(*wrapped, return_exceptions=True))
 
     async def run(self, job: Job) -> Result:
@@ -138,10 +147,17 @@ class Batcher(Generic[Job, Result]):
                     if left <= 0 or not self._changed.wait(left):
                         break
                 batch: list[tuple[Job, Future[Result]]] = []
-                while self._waiting and len(batch) < self.most:
+                most = max(1, min(self.most, int(_BATCH_SECONDS / self._job_seconds)))
+                while self._waiting and len(batch) < most:
                     job, future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():
                         batch.append((job, future))
                 if batch:
                     self._running, self._began = len(batch), time.perf_counter()
                     return batch
+
+
+def _busy(ahead: int, wait: float) -> RequestError:
+    seconds = max(1, math.ceil(wait))
+    words = f"busy: {ahead} questions are waiting; try again in a moment"
+    return RequestError(429, words, min(seconds, 30))

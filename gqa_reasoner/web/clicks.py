@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClickLoop", "open_click_log"]
 
+_CHEAP = 0.1
+"""Seconds of processor time that reading the log may take every time."""
 _MOST_SCENES = 2000
 """Clicked pictures whose scenes are compared to find pictures like an unclicked one."""
 
@@ -80,10 +82,11 @@ class ClickLoop:
             stamp = "none yet"
         if stamp == self._seen:
             return None
-        began = time.monotonic()
+        began = time.thread_time()
         found = self._read()
         self._seen = stamp
-        self._next = time.monotonic() + 5 * (time.monotonic() - began)
+        spent = time.thread_time() - began
+        self._next = time.monotonic() + (20 * spent if spent > _CHEAP else 0)
         return found
 
     def _read(self) -> CoClickLog:

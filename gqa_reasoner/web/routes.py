@@ -31,6 +31,7 @@ UPLOAD_PATH = "/api/upload"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorRecord} for code in (400, 404, 408, 410, 413, 422, 429, 503)
 }
+_BINARY: Any = {200: {"content": {"image/*": {}}, "description": "The picture."}}
 _ID = Query(max_length=1000, description="The picture's id in the index.")
 _CACHE = "private, max-age=60"
 
@@ -40,6 +41,7 @@ def api_routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/api", responses=_REFUSALS)
     _add_questions(router, service)
     _add_pictures(router, service)
+    _add_uploads(router, service)
     return router
 
 
@@ -80,7 +82,6 @@ def _add_questions(router: APIRouter, service: Service) -> None:
 def _add_pictures(router: APIRouter, service: Service) -> None:
     most = service.limits.page
     files = PictureFiles(service.library)
-    binary: Any = {200: {"content": {"image/*": {}}, "description": "The picture."}}
 
     @router.get("/pictures", response_model=PictureList, tags=["pictures"])
     async def pictures(
@@ -112,16 +113,18 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         """Pictures like another one."""
         return JSONResponse({"images": await in_thread(service.library.similar, id, limit)})
 
-    @router.get("/image", response_class=Response, responses=binary, tags=["pictures"])
+    @router.get("/image", response_class=Response, responses=_BINARY, tags=["pictures"])
     async def image(id: Annotated[str, _ID], request: Request) -> Response:
         """A picture of the collection."""
         return _sent(await in_thread(files.full, id), request)
 
-    @router.get("/thumbnail", response_class=Response, responses=binary, tags=["pictures"])
+    @router.get("/thumbnail", response_class=Response, responses=_BINARY, tags=["pictures"])
     async def thumbnail(id: Annotated[str, _ID], request: Request) -> Response:
         """A small form of a picture."""
         return _sent(await in_thread(files.thumbnail, id), request)
 
+
+def _add_uploads(router: APIRouter, service: Service) -> None:
     @router.post("/upload", response_model=UploadRecord, tags=["pictures"])
     async def upload(file: UploadFile) -> Response:
         """Upload a picture and see what is on it; it is kept in memory for a while only."""
@@ -133,7 +136,7 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         """An upload that is still kept."""
         return JSONResponse(_upload_record(service.uploads.get(token)))
 
-    @router.get("/upload/image", response_class=Response, responses=binary, tags=["pictures"])
+    @router.get("/upload/image", response_class=Response, responses=_BINARY, tags=["pictures"])
     async def uploaded_image(
         token: Annotated[str, Query(max_length=100)], request: Request
     ) -> Response:

@@ -97,6 +97,38 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     asyncio.run(run())
 
 
+def test_a_job_that_does_not_begin_in_time_is_given_up() -> None:
+    async def run() -> None:
+        gate = Gate(open_=False)
+        batcher = make(gate, patience_seconds=0.3)
+        first = asyncio.create_task(batcher.run(1))
+        while not gate.batches:
+            await asyncio.sleep(0.001)
+        batcher._job_seconds = 0.0  # as if jobs had been quick so far
+        batcher._began += 10
+        with pytest.raises(RequestError, match="busy") as refused:
+            await batcher.run(2)
+        assert refused.value.status == 429
+        gate.open.set()
+        assert await first == 10  # what runs is waited for
+        batcher.stop()
+        assert gate.batches == [[1]]
+
+    asyncio.run(run())
+
+
+def test_batches_of_slow_jobs_are_small() -> None:
+    async def run() -> None:
+        gate = Gate()
+        batcher = make(gate, window_seconds=0.05)
+        batcher._job_seconds = 0.6
+        await batcher.submit(1, 2, 3)
+        batcher.stop()
+        assert [1] in gate.batches
+
+    asyncio.run(run())
+
+
 def test_several_jobs_are_taken_all_or_none() -> None:
     async def run() -> None:
         gate = Gate(open_=False)
