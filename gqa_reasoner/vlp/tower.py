@@ -6,6 +6,7 @@ B: pictures, H W: pixels, R C: rows and columns of the grid, F: width of a featu
 from __future__ import annotations
 
 import hashlib
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -147,22 +148,28 @@ class HubTower:
             "blip": "BlipVisionModel",
         }
         loader = getattr(transformers, names[kind])
+        log = transformers.utils.logging
+        level = log.get_verbosity()
+        log.set_verbosity_error()  # a classifier's unused head is no news
+        log.disable_progress_bar()
         try:
             self.model: Any = loader.from_pretrained(folder, local_files_only=True).eval()
-            processor = transformers.AutoImageProcessor.from_pretrained(
-                folder, local_files_only=True, use_fast=False
-            )
-        except (OSError, ValueError) as error:
+            settings = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+            mean, deviation = settings["image_mean"], settings["image_std"]
+        except (OSError, ValueError, KeyError) as error:
             line = " ".join(str(error).split())[:160]
             raise InputError(f"{folder}: tower {kind}: {line}") from error
+        finally:
+            log.set_verbosity(level)
+            log.enable_progress_bar()
         if kind == "mobilenet":
             _fold(self.model)
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         self.kind = kind
         self.name = f"{kind}:{folder}"
-        self.mean = torch.tensor(processor.image_mean).view(1, 3, 1, 1)
-        self.deviation = torch.tensor(processor.image_std).view(1, 3, 1, 1)
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self.deviation = torch.tensor(deviation).view(1, 3, 1, 1)
         self.image_size = int(getattr(self.model.config, "image_size", 224))
         with torch.inference_mode():
             probe = torch.zeros(1, 3, self.image_size, self.image_size, dtype=torch.uint8)
