@@ -37,6 +37,12 @@ def main() -> None:
     parser.add_argument("--captions", type=Path, required=True)
     parser.add_argument("--candidates", type=int, default=32)
     parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--weight", type=float, help="with --quick: do not choose it")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="second stage with one caption per picture only, in bfloat16: a ninth of the work",
+    )
     parser.add_argument("--languages", nargs="+", help="also by captions of these, such as de fr")
     parser.add_argument("--limit", type=int, help="only so many dev pictures, for a quick look")
     arguments = parser.parse_args()
@@ -53,7 +59,9 @@ def main() -> None:
         "first_stage": before.to_json(),
         "first_stage_seconds": round(time.perf_counter() - start, 1),
     }
-    if arguments.rerank:
+    if arguments.rerank and arguments.quick:
+        result |= quick(arguments, model, pieces, cache, dev)
+    elif arguments.rerank:
         reranker = load_reranker(arguments.rerank)
         held = read_captions(arguments.captions, split="train")[-arguments.held_out :]
         stages = []
@@ -87,6 +95,45 @@ def main() -> None:
     for language in arguments.languages or []:
         result[f"first_stage_{language}"] = in_language(model, pieces, dev, cache, language)
     print(json.dumps(result, indent=1))
+
+
+def quick(arguments: Any, model: Any, pieces: Any, cache: Any, dev: Any) -> dict[str, Any]:
+    """Both directions among as many pictures as captions (the first of each picture)."""
+    reranker = load_reranker(arguments.rerank)
+    held = read_captions(arguments.captions, split="train")[-arguments.held_out :]
+    stages, start = [], time.perf_counter()
+    for records in (held, dev) if arguments.weight is None else (dev,):
+        scored = first_stage(model, pieces, records, cache, captions=1)
+        with torch.autocast("cpu", torch.bfloat16):
+            stages.append(
+                second_stage(
+                    reranker,
+                    *(scored[0], scored[1], records, scored[2], cache),
+                    candidates=arguments.candidates,
+                    progress=progress,
+                )
+            )
+    weight = arguments.weight
+    if weight is None:
+        weight = stages[0].best_weight(WEIGHTS)
+    before, after = (
+        score_retrieval(stages[-1].similarity, stages[-1].owner),
+        stages[-1].scores(weight),
+    )
+    alone = stages[-1].scores(0.0)
+    names = ("text_to_image", "image_to_text")
+    return {
+        "quick": "one caption per picture",
+        "first_stage_quick": before.to_json(),
+        "first_stage_weight": weight,
+        "second_stage": after.to_json(),
+        "second_stage_alone": alone.to_json(),
+        "second_stage_seconds": round(time.perf_counter() - start, 1),
+        "r1_gain_percent": {
+            name: round(100 * (getattr(after, name).r1 / getattr(before, name).r1 - 1), 1)
+            for name in names
+        },
+    }
 
 
 def in_language(model: Any, pieces: Any, dev: Any, cache: Any, language: str) -> dict[str, Any]:
