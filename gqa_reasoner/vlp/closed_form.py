@@ -187,17 +187,15 @@ def _write_match(
     output = model.trunk(
         model.embed_text(ids), model.embed_images(cache.rows(names[:few])).tokens, text_mask=mask
     )
-    sides = [(head.text, head.pool, output.text, mask)]
-    sides += [(head.vision, head.vision_pool, output.vision, None)]
-    for linear, pool, states, real in sides:
+    pooled = [head.pool(output.text, mask), head.vision_pool(output.vision)]
+    for linear, states in zip((head.text, head.vision), pooled, strict=True):
         # Half of where tanh bends: longer vectors may lose a little.
-        size = (pool(states, real) @ projection.T).abs().max()
+        size = (states @ projection.T).abs().max()
         linear.weight.copy_(projection * (0.5 / size))
         linear.bias.zero_()
     head.score.weight.zero_()
     head.score.bias.zero_()
-    first = head.text(head.pool(output.text, mask)).tanh()
-    second = head.vision(head.vision_pool(output.vision)).tanh()
+    first, second = head.text(pooled[0]).tanh(), head.vision(pooled[1]).tanh()
     typical = first.norm(dim=1).mean() * second.norm(dim=1).mean()
     head.score.weight[:, -width:] = scale / typical
 
