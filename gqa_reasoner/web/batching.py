@@ -16,7 +16,8 @@ from gqa_reasoner.web.errors import RequestError
 __all__ = ["Batcher"]
 
 _BATCH_SECONDS = 1.0
-"""A batch is kept so small that it takes about this long."""
+"""A batch is kept so small that it takes about this long, but for its least size."""
+_LEAST = 4
 _FIRST_GUESS = 0.25
 """Seconds of a job, before any was seen."""
 Job = TypeVar("Job")
@@ -147,7 +148,7 @@ class Batcher(Generic[Job, Result]):
                     if left <= 0 or not self._changed.wait(left):
                         break
                 batch: list[tuple[Job, Future[Result]]] = []
-                most = max(1, min(self.most, int(_BATCH_SECONDS / self._job_seconds)))
+                most = max(_LEAST, min(self.most, int(_BATCH_SECONDS / self._job_seconds)))
                 while self._waiting and len(batch) < most:
                     job, future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():

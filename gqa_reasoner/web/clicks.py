@@ -10,6 +10,7 @@ from detectors.errors import InputError
 from gqa_reasoner.web.errors import RequestError
 
 if TYPE_CHECKING:
+    from detectors.scene import Scene
     from gqa_reasoner.collection.click_log import ClickLog
     from gqa_reasoner.web.library import Library
     from knowledge.coclick import CoClickLog
@@ -54,6 +55,9 @@ class ClickLoop:
         """Why nothing is recorded, if so."""
         self._seen: Any = None
         self._next = 0.0
+        self._version: str | None = None
+        self._ids: list[str] = []
+        self._scenes: dict[str, Scene] = {}
 
     @property
     def on(self) -> bool:
@@ -96,15 +100,22 @@ class ClickLoop:
         if found is None:
             return CoClickLog([])
         try:
-            known = [
-                picture.image_id
-                for picture in self.library.page(0, 1_000_000)
-                if picture.image_id in found
-            ]
-            scenes = [self.library.scene(image_id) for image_id in known[:_MOST_SCENES]]
+            self._look_up(found)
         except RequestError:
             return found
-        return found.with_scenes(scenes)
+        return found.with_scenes(self._scenes.values())
+
+    def _look_up(self, log: CoClickLog) -> None:
+        """Load the scenes of clicked pictures that are not known yet."""
+        version = self.library.version()
+        if version != self._version:
+            self._scenes, self._ids = {}, self.library.image_ids()
+            self._version = version
+        for image_id in self._ids:
+            if len(self._scenes) >= _MOST_SCENES:
+                return
+            if image_id in log and image_id not in self._scenes:
+                self._scenes[image_id] = self.library.scene(image_id)
 
     def _write(self, line: Any) -> bool:
         if self.log is None:

@@ -77,6 +77,10 @@ class Library:
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM images")[0][0])
 
+    def image_ids(self) -> list[str]:
+        """The ids of all pictures."""
+        return [row[0] for row in self._rows("SELECT image_id FROM images ORDER BY image_id")]
+
     def page(self, offset: int, limit: int) -> list[Picture]:
         """Pictures in the order of their ids."""
         rows = self._rows(
