@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gqa_reasoner.vlp.data.records import CaptionRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     from gqa_reasoner.vlp.checkpoint import save_model
     from gqa_reasoner.vlp.closed_form import start_in_closed_form
     from gqa_reasoner.vlp.config import ModelConfig
-    from gqa_reasoner.vlp.corpus import code_switch
     from gqa_reasoner.vlp.data.feature_cache import FeatureCache
-    from gqa_reasoner.vlp.data.lexicon import read_lexicons
     from gqa_reasoner.vlp.data.records import read_captions
     from gqa_reasoner.vlp.model import VisionLanguageModel
     from gqa_reasoner.vlp.recipe import load_recipe
-    from gqa_reasoner.vlp.text import WordPieces, basic_words
+    from gqa_reasoner.vlp.text import WordPieces
     from gqa_reasoner.vlp.training_config import read_training_config
 
     if arguments.ridge <= 0:
@@ -52,15 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     absent = [record.image for record in records if record.image not in cache]
     if absent:
         raise InputError(f"{arguments.features}: {len(absent)} pictures missing: {absent[:3]}")
-    texts = [list(record.captions) for record in records]
-    if arguments.lexicons:
-        lexicons = read_lexicons(arguments.lexicons)
-        generator = torch.Generator().manual_seed(arguments.seed)
-        for lines in texts:
-            for line in list(lines):
-                words = basic_words(line)
-                switched = code_switch(words, lexicons, arguments.switch_rate, generator)
-                lines.append(" ".join(switched))
+    texts = _texts(arguments, records)
     place = arguments.like / "pieces.json" if arguments.like else arguments.pieces
     if place:
         pieces = WordPieces.load(place)
@@ -86,6 +81,26 @@ def run(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _texts(arguments: argparse.Namespace, records: Sequence[CaptionRecord]) -> list[list[str]]:
+    """Every record's captions, with lexicons a switched copy of each too."""
+    import torch
+
+    texts = [list(record.captions) for record in records]
+    if arguments.lexicons:
+        from gqa_reasoner.vlp.corpus import code_switch
+        from gqa_reasoner.vlp.data.lexicon import read_lexicons
+        from gqa_reasoner.vlp.text import basic_words
+
+        lexicons = read_lexicons(arguments.lexicons)
+        generator = torch.Generator().manual_seed(arguments.seed)
+        for lines in texts:
+            for line in list(lines):
+                words = basic_words(line)
+                switched = code_switch(words, lexicons, arguments.switch_rate, generator)
+                lines.append(" ".join(switched))
+    return texts
 
 
 class _Facts:
