@@ -9,7 +9,12 @@ import PIL.Image
 import pytest
 
 from detectors.errors import InputError
+from gqa_reasoner.cli import main
+from gqa_reasoner.vlp.data.feature_cache import FeatureCache
+from gqa_reasoner.vlp.data.records import read_captions
+from gqa_reasoner.vlp.data.shard_features import build_shard_cache
 from gqa_reasoner.vlp.data.shards import ShardReport, expand_shards, read_shards
+from gqa_reasoner.vlp.tower import PatchTower
 
 
 def jpeg(color: str) -> bytes:
@@ -90,3 +95,29 @@ def test_patterns(tmp_path: Path) -> None:
         expand_shards(f"{tmp_path}/u-*.tar")
     with pytest.raises(InputError, match=r"t-11\.tar"):
         list(read_shards([tmp_path / "t-11.tar"]))
+
+
+def test_features_and_captions_of_shards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    colors = ("red", "green", "blue")
+    for number in range(2):
+        members = []
+        for color in colors:
+            members.append((f"{number}{color}.jpg", jpeg(color)))
+            members.append((f"{number}{color}.txt", f"a {color}".encode()))
+        shard(tmp_path / f"{number}.tar", members)
+    shard(tmp_path / "2.tar", [("0red.jpg", jpeg("red")), ("0red.txt", b"again"), ("x.jpg", b"")])
+    words = ["vlp", "features", "--shards", str(tmp_path / "*.tar"), "--tower", "patches:64"]
+    assert main([*words, "--output", str(tmp_path / "cache"), "--batch-size", "4"]) == 1
+    error = capsys.readouterr().err
+    assert "6 rows of 4 x 3072" in error and "2 samples skipped" in error and "twice" in error
+    cache = FeatureCache.open(tmp_path / "cache")
+    records = read_captions(tmp_path / "cache" / "captions.jsonl")
+    assert [record.captions for record in records[:2]] == [("a red",), ("a green",)]
+    first, again = cache.rows([records[0].image, records[3].image])
+    assert first.equal(again)
+    assert not first.equal(cache.rows([records[1].image])[0])
+    shard(tmp_path / "none.tar", [("x.jpg", b"")])
+    with pytest.raises(InputError, match="no whole sample"):
+        build_shard_cache([tmp_path / "none.tar"], tmp_path / "n", PatchTower(64))

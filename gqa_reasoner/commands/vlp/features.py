@@ -12,6 +12,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--images", type=Path, help="folder, .zip or .tar of pictures")
+    parser.add_argument("--shards", metavar="PATTERN", help="webdataset tars instead of --images")
     parser.add_argument("--captions", type=Path, help="only pictures of this caption file")
     parser.add_argument("--tower", help="such as mobilenet:DIR")
     parser.add_argument("--output", type=Path, required=True, help="folder of the cache")
@@ -29,8 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.reduce:
         return _reduce(arguments)
+    if arguments.shards and arguments.tower:
+        return _shards(arguments)
     if not arguments.images or not arguments.tower:
-        raise InputError("vlp features: expected --images and --tower, or --reduce")
+        raise InputError("vlp features: expected --images or --shards and --tower, or --reduce")
     from gqa_reasoner.vlp.data.feature_cache import FeatureCache
     from gqa_reasoner.vlp.data.pictures import PictureSource
     from gqa_reasoner.vlp.data.records import read_captions
@@ -68,6 +71,32 @@ def run(arguments: argparse.Namespace) -> int:
     for failure in cache.failures[:20]:
         print(f"  {failure['reason']}", file=sys.stderr)
     return 1 if cache.failures else 0
+
+
+def _shards(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from gqa_reasoner.vlp.data.shard_features import build_shard_cache
+    from gqa_reasoner.vlp.data.shards import expand_shards
+    from gqa_reasoner.vlp.tower import open_tower
+
+    cache, report = build_shard_cache(
+        expand_shards(arguments.shards),
+        arguments.output,
+        open_tower(arguments.tower),
+        batch_size=arguments.batch_size,
+        progress=lambda samples: tqdm(samples, unit="picture", disable=None),
+    )
+    bad = [*report.broken_shards, *report.skipped]
+    print(
+        f"{arguments.output}: {len(cache)} rows of {cache.cells} x {cache.width} from "
+        f"{report.shards} shards; {len(report.broken_shards)} shards damaged, "
+        f"{len(report.skipped)} samples skipped",
+        file=sys.stderr,
+    )
+    for item in bad[:20]:
+        print(f"  {item['shard']}: {item.get('sample', '')} {item['reason']}", file=sys.stderr)
+    return 1 if bad else 0
 
 
 def _reduce(arguments: argparse.Namespace) -> int:
