@@ -17,6 +17,7 @@ from gqa_reasoner.vlp.data.pictures import PictureSource
 from gqa_reasoner.vlp.data.records import CaptionRecord
 
 if TYPE_CHECKING:
+    from gqa_reasoner.vlp.captioning.consensus import Consensus
     from gqa_reasoner.vlp.model import VisionLanguageModel
     from gqa_reasoner.vlp.text import WordPieces
     from gqa_reasoner.vlp.tower import ImageTower
@@ -76,17 +77,23 @@ def caption_records(
     settings: CaptionSettings,
     *,
     batch_size: int = 50,
+    consensus: Consensus | None = None,
     progress: _Progress | None = None,
 ) -> dict[str, str]:
-    """The best caption of each picture, by image id."""
+    """The best caption of each picture, by image id.
+
+    Args:
+        consensus: chooses among the `count` captions of a picture; None: the best ranked.
+    """
     said: dict[str, str] = {}
     starts = range(0, len(records), batch_size)
     for start in progress(starts) if progress else starts:
         some = records[start : start + batch_size]
         numbers = range(start, start + len(some))
-        found = captioner.caption_features(
-            features([record.image for record in some]), settings, numbers=numbers
-        )
+        given = features([record.image for record in some])
+        found = captioner.caption_features(given, settings, numbers=numbers)
+        if consensus is not None:
+            found = consensus.choose(given, found)
         for record, captions in zip(some, found, strict=True):
             said[record.image_id] = captions[0].text
     return said

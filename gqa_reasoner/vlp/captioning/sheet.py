@@ -65,7 +65,7 @@ def _write(
     left, top = place
     bottom = top + height
     parts = [(item.title, 13, "gray"), (item.caption, 18, "black")]
-    parts += [(f"• {text}", 13, "gray") for text in item.references]
+    parts += [(f"- {text}", 13, "gray") for text in item.references]
     for text, size, colour in parts:
         if not text:
             continue
