@@ -199,16 +199,25 @@ def run(arguments: argparse.Namespace) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """The results as markdown."""
-    print("| system | t→i R@1 | R@5 | R@10 | i→t R@1 | R@5 | R@10 | steps |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| run | start | ranked | t→i R@1 | R@5 | R@10 | i→t R@1 | R@5 | R@10 | steps |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    captions = []
     for path in sorted(arguments.work.glob("*/result.json")):
         result = json.loads(path.read_text())
-        steps = " + ".join(str(result[k]["steps"]) for k in ("pretrain", "finetune") if k in result)
-        for kind in ("pool", "full"):
+        parts = [str(result[key]["steps"]) for key in ("pretrain", "finetune") if key in result]
+        steps = " + ".join(parts)
+        for kind, ranked in (("pool", "pools of 100"), ("full", "1,000")):
             if kind in result:
-                cells = [f"{result[kind][f'{d}_r{k}']:.1f}" for d in ("t2i", "i2t")
-                         for k in (1, 5, 10)]  # fmt: skip
-                print(f"| {result['name']} ({kind}) | {' | '.join(cells)} | {steps} |")
+                keys = [f"{way}_r{k}" for way in ("t2i", "i2t") for k in (1, 5, 10)]
+                cells = " | ".join(f"{result[kind][key]:.1f}" for key in keys)
+                print(f"| {result['name']} | {result['start']} | {ranked} | {cells} | {steps} |")
+        if "captions" in result:
+            found = result["captions"]
+            captions.append(
+                f"{result['name']}: BLEU-4 {found['BLEU-4']:.3f}, CIDEr {found['CIDEr']:.3f} "
+                f"({steps} steps)"
+            )
+    print("\n".join(["", *captions]) if captions else "", end="\n" if captions else "")
 
 
 def main() -> None:
