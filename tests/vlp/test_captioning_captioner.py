@@ -17,6 +17,8 @@ from gqa_reasoner.vlp.captioning.captioner import Captioner, CaptionSettings
 from gqa_reasoner.vlp.captioning.sheet import SheetItem, contact_sheet
 from gqa_reasoner.vlp.checkpoint import save_model
 from gqa_reasoner.vlp.config import ModelConfig
+from gqa_reasoner.vlp.data.feature_cache import FeatureCache
+from gqa_reasoner.vlp.data.pictures import PictureSource
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.recipe import Sizes
 from gqa_reasoner.vlp.text import WordPieces
@@ -78,6 +80,12 @@ def captions(pictures) -> Path:
     ]
     path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch) -> None:
+    """METEOR starts a Java program that takes half a minute; `eval/` has its own tests of it."""
+    monkeypatch.setattr("eval.captioning.java_path", lambda: None)
 
 
 def call(module, *words: object) -> int:
@@ -235,3 +243,28 @@ def test_a_contact_sheet_shows_every_picture():
     assert (pixels == (255, 0, 0)).all(axis=-1).sum() == 3 * 60 * 40
     with pytest.raises(InputError):
         contact_sheet([])
+
+
+def build_cache(place: Path, pictures: Path) -> Path:
+    tower = PatchTower()
+    names = sorted(path.name for path in pictures.glob("*.png"))
+    FeatureCache.build(place, PictureSource.open(pictures), names, tower)
+    return place
+
+
+def test_a_consensus_never_uses_the_pictures_that_are_measured(
+    folder, pictures, captions, tmp_path, capsys
+):
+    cache = build_cache(tmp_path / "cache", pictures)
+    lines = captions.read_text(encoding="utf-8").splitlines()
+    known, asked = tmp_path / "known.jsonl", tmp_path / "asked.jsonl"
+    known.write_text("\n".join(lines[:2]), encoding="utf-8")
+    asked.write_text(lines[2], encoding="utf-8")
+    task = ("--task", "caption", "--model", folder, "--tokenizer", "plain", "--count", 3)
+    chosen = ("--consensus", known, "--features", cache)
+    assert call(evaluate, *task, "--captions", asked, *chosen, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 1
+    with pytest.raises(InputError, match="2 of the pictures that are measured"):
+        call(evaluate, *task, "--captions", captions, *chosen)
+    with pytest.raises(InputError, match="needs --features"):
+        call(evaluate, *task, "--captions", asked, "--images", pictures, "--consensus", known)

@@ -53,7 +53,7 @@ class RewardConfig:
     steps: int = 600
     batch_size: int = 16
     samples: int = 5
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-5
     warmup_steps: int = 20
     average_decay: float = 0.98
     max_length: int = 20
@@ -153,8 +153,8 @@ class RewardTrainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         with torch.no_grad():
-            pairs = (list(net.parameters()) for net in (self.average, self.model))
-            torch._foreach_lerp_(*pairs, 1 - config.average_decay)
+            ours, theirs = list(self.average.parameters()), list(self.model.parameters())
+            torch._foreach_lerp_(ours, theirs, 1 - config.average_decay)
         self.step += 1
         return float(rewards.mean())
 
