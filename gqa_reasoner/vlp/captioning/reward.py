@@ -153,7 +153,8 @@ class RewardTrainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         with torch.no_grad():
-            ours, theirs = list(self.average.parameters()), list(self.model.parameters())
+            ours: list[Tensor] = list(self.average.parameters())
+            theirs: list[Tensor] = list(self.model.parameters())
             torch._foreach_lerp_(ours, theirs, 1 - config.average_decay)
         self.step += 1
         return float(rewards.mean())
