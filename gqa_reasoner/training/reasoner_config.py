@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detectors.config import from_mapping
 from detectors.errors import InputError
 from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.reasoner import ReasonerConfig
+from gqa_reasoner.training.config_file import read_config_file
 from gqa_reasoner.training.reasoner_pretraining import PretrainingConfig
 
 __all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
@@ -95,23 +95,8 @@ class ReasonerTrainingConfig:
 
 
 def read_config(path: Path | None) -> ReasonerTrainingConfig:
-    """The configuration in a YAML file; None gives the defaults.
-
-    Raises:
-        InputError: missing file, bad YAML, unknown key or a value of the wrong type.
-    """
-    if path is None:
-        return ReasonerTrainingConfig()
-    import yaml
-
-    if not path.is_file():
-        raise InputError(f"{path}: training config: no such file")
-    try:
-        record = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"{path}: training config: not YAML ({line})") from None
-    return from_mapping(ReasonerTrainingConfig, record, str(path))
+    """The configuration in a YAML file; see `read_config_file`."""
+    return read_config_file(ReasonerTrainingConfig, path)
 
 
 def learning_rate(config: ReasonerTrainingConfig, step: int, spent: float | None = None) -> float:
