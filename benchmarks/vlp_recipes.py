@@ -68,12 +68,12 @@ def train(
 
 @torch.inference_mode()
 def pool_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> np.ndarray:
-    """(texts, pictures) scores of one pool; the first caption of every picture."""
+    """(pictures, texts) scores of one pool; the first caption of every picture."""
     ids, mask = pieces.batch([r.captions[0] for r in records], model.config.sizes.text_length)
     features = cache.rows([record.image for record in records])
     if model.config.plan == "dual":
         texts, images = model.encode_text(ids, mask), model.encode_images(features)
-        return (texts @ images.T).numpy()
+        return (images @ texts.T).numpy()
     text, vision = model.embed_text(ids), model.embed_images(features).tokens
     rows = []
     for place in range(len(records)):
@@ -83,7 +83,7 @@ def pool_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> np.n
             one = text[place : place + 1, :length].expand(count, -1, -1)
             rows.append(model.match_tokens(one, mask[place : place + 1, :length].expand(
                 count, -1), vision).float())  # fmt: skip
-    return torch.stack(rows).numpy()
+    return torch.stack(rows, dim=1).numpy()
 
 
 @torch.inference_mode()
@@ -97,7 +97,7 @@ def full_scores(model: Any, pieces: Any, cache: Any, records: list[Any]) -> Any:
         owner += [start + n for n, record in enumerate(part) for _ in record.captions]
         ids, mask = pieces.batch(lines, model.config.sizes.text_length)
         texts.append(model.encode_text(ids, mask))
-    return score_retrieval((torch.cat(texts) @ torch.cat(images).T).numpy(), np.array(owner))
+    return score_retrieval((torch.cat(images) @ torch.cat(texts).T).numpy(), np.array(owner))
 
 
 def recalls(scores: Any) -> dict[str, float]:
