@@ -31,6 +31,7 @@ from gqa_reasoner.training.detector_data import (
     build_vocabulary,
     read_folder,
 )
+from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
 
 __all__ = ["DetectorTraining", "DetectorTrainingConfig", "learning_rate", "read_config"]
 
@@ -102,21 +103,19 @@ def read_config(path: Path | None) -> DetectorTrainingConfig:
 
 
 def learning_rate(config: DetectorTrainingConfig, step: int) -> float:
-    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    span = max(config.steps - config.warmup_steps, 1)
-    progress = min((step - config.warmup_steps) / span, 1.0)
-    low = config.final_learning_rate_share
-    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+    """The rate of a step, see `warmup_cosine`."""
+    return warmup_cosine(
+        step,
+        peak=config.learning_rate,
+        steps=config.steps,
+        warmup_steps=config.warmup_steps,
+        final_share=config.final_learning_rate_share,
+    )
 
 
 def uses_bfloat16(config: DetectorTrainingConfig) -> bool:
     """Whether this run multiplies in bfloat16."""
-    if config.precision == "auto":
-        check = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return bool(check())
-    return config.precision == "bfloat16"
+    return multiplies_in_bfloat16(config.precision)
 
 
 class DetectorTraining:

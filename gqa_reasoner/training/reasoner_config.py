@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from detectors.errors import InputError
-from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.reasoner import ReasonerConfig
 from gqa_reasoner.training.config_file import read_config_file
 from gqa_reasoner.training.reasoner_pretraining import PretrainingConfig
+from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
 
 __all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
 
@@ -100,21 +99,17 @@ def read_config(path: Path | None) -> ReasonerTrainingConfig:
 
 
 def learning_rate(config: ReasonerTrainingConfig, step: int, spent: float | None = None) -> float:
-    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017).
-
-    Args:
-        spent: share of a run of `minutes` that is over; None: the steps tell.
-    """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    span = max(config.steps - config.warmup_steps, 1)
-    progress = min((step - config.warmup_steps) / span if spent is None else spent, 1.0)
-    low = config.final_learning_rate_share
-    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+    """The rate of a step, see `warmup_cosine`."""
+    return warmup_cosine(
+        step,
+        peak=config.learning_rate,
+        steps=config.steps,
+        warmup_steps=config.warmup_steps,
+        final_share=config.final_learning_rate_share,
+        spent=spent,
+    )
 
 
 def uses_bfloat16(config: ReasonerTrainingConfig) -> bool:
     """Whether this run multiplies in bfloat16."""
-    if config.precision == "auto":
-        return native_bfloat16()
-    return config.precision == "bfloat16"
+    return multiplies_in_bfloat16(config.precision)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from detectors.config import from_mapping
 from detectors.errors import InputError
+from gqa_reasoner.training.config_file import read_config_file
+from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
 
 __all__ = [
     "OBJECTIVES",
@@ -107,34 +105,21 @@ def read_training_config(path: Path | None, **changes: Any) -> TrainingConfig:
     Raises:
         InputError: missing file, bad YAML, unknown key, wrong type or value.
     """
-    record: Any = {}
-    if path is not None:
-        import yaml
-
-        if not path.is_file():
-            raise InputError(f"{path}: training config: no such file")
-        try:
-            record = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            line = " ".join(str(error).split())
-            raise InputError(f"{path}: training config: not YAML ({line})") from None
-    config = from_mapping(TrainingConfig, record, str(path or "training config"))
+    config = read_config_file(TrainingConfig, path)
     return replace(config, **{key: value for key, value in changes.items() if value is not None})
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then a half cosine down to the final share (Loshchilov & Hutter 2017)."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    span = max(config.steps - config.warmup_steps, 1)
-    progress = min((step - config.warmup_steps) / span, 1.0)
-    low = config.final_learning_rate_share
-    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+    """The rate of a step, see `warmup_cosine`."""
+    return warmup_cosine(
+        step,
+        peak=config.learning_rate,
+        steps=config.steps,
+        warmup_steps=config.warmup_steps,
+        final_share=config.final_learning_rate_share,
+    )
 
 
 def uses_bfloat16(config: TrainingConfig) -> bool:
     """Whether this run multiplies in bfloat16."""
-    if config.precision == "auto":
-        check = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return bool(check())
-    return config.precision == "bfloat16"
+    return multiplies_in_bfloat16(config.precision)
