@@ -16,6 +16,7 @@ import torch
 
 from detectors.config import DetectorConfig, from_mapping, to_mapping
 from detectors.errors import InputError
+from detectors.exact_state import load_exactly
 from detectors.faster_rcnn import Detections, FasterRCNN, build_detector
 from detectors.images import load_image, to_rgb
 from detectors.scene import Relation, Scene, SceneObject, SceneVocabulary
@@ -223,14 +224,4 @@ def _load_weights(model: FasterRCNN, path: Path) -> None:
     except Exception as error:  # safetensors raises its own error type
         line = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: detector weights: cannot be read ({line})") from error
-    expected = model.state_dict()
-    missing, surplus = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
-    if missing or surplus:
-        raise InputError(f"{path}: detector weights: missing {missing}, unexpected {surplus}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise InputError(
-                f"{path}: {name}: expected shape {tuple(expected[name].shape)}, "
-                f"got {tuple(tensor.shape)}"
-            )
-    model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+    load_exactly(model, tensors, f"{path}: detector weights")

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detectors.errors import InputError
+from detectors.exact_state import load_exactly
 from detectors.weights_files import read_state_dict
 
 __all__ = ["InvertedResidual", "MobileNetV2", "load_mobilenet"]
@@ -126,17 +127,7 @@ def load_mobilenet(backbone: MobileNetV2, folder: str | Path) -> None:
         name.removeprefix("mobilenet_v2."): value for name, value in read_state_dict(file).items()
     }
     folded = _fold(tensors, float(config.get("layer_norm_eps", 1e-3)), str(file))
-    expected = backbone.state_dict()
-    missing, surplus = sorted(set(expected) - set(folded)), sorted(set(folded) - set(expected))
-    if missing or surplus:
-        raise InputError(f"{file}: weights: missing {missing[:10]}, unexpected {surplus[:10]}")
-    for name, value in folded.items():
-        if value.shape != expected[name].shape:
-            raise InputError(
-                f"{file}: {name}: expected shape {tuple(expected[name].shape)}, "
-                f"got {tuple(value.shape)}"
-            )
-    backbone.load_state_dict(folded)
+    load_exactly(backbone, folded, f"{file}: weights")
 
 
 def _fold(tensors: dict[str, Tensor], epsilon: float, source: str) -> dict[str, Tensor]:
