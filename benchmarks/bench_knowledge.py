@@ -7,7 +7,6 @@ Times are CPU times of the process (and wall times where said), because the mach
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import resource
@@ -22,6 +21,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from large_dump import write_large_dump
 
 from detectors.scene import Scene, SceneObject
 from knowledge.build import build_store
@@ -310,26 +311,6 @@ def bench_ontology(data: Path) -> None:
     calls = [(name, "furniture") for name in names]
     seconds = timed(lambda: [ontology.is_a(*call) for call in calls], 3)
     print(f"ontology, is_a: {1e6 * seconds / len(calls):.2f} us a call")
-
-
-def write_large_dump(path: Path, lines: int) -> None:
-    """A synthetic assertions dump: Zipf-like reuse of concepts, some other languages, JSON info."""
-    rng = random.Random(0)
-    relations = ("IsA", "UsedFor", "AtLocation", "RelatedTo", "HasProperty", "CapableOf")
-    with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as stream:
-        for start in range(0, lines, 10_000):
-            rows = []
-            for _ in range(min(10_000, lines - start)):
-                relation = relations[int(rng.random() * 6)]
-                head, tail = (int(3_000_000 * rng.random() ** 2) for _ in range(2))
-                language = "fr" if rng.random() < 0.1 else "en"
-                one, two = f"/c/{language}/concept_{head}", f"/c/en/concept_{tail}"
-                rows.append(
-                    f"/a/[/r/{relation}/,{one}/,{two}/]\t/r/{relation}\t{one}\t{two}\t"
-                    '{"dataset": "/d/synthetic", "license": "cc:by/4.0", "sources": '
-                    f'[{{"contributor": "/s/x"}}], "weight": {1 + head % 7 / 2}}}\n'
-                )
-            stream.write("".join(rows))
 
 
 def bench_large(folder: Path, lines: int) -> None:

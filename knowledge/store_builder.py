@@ -23,6 +23,7 @@ import numpy as np
 from detectors.errors import InputError
 from knowledge.lemmas import Lemmatizer
 from knowledge.store_format import write_store
+from knowledge.store_sorting import by_key, deduplicated
 
 __all__ = ["StoreBuilder", "concept_hash"]
 
@@ -187,8 +188,8 @@ class StoreBuilder:
         }
         degrees = np.zeros(concepts, dtype=np.int64)
         total = 0
-        for block in _by_key(blocks, "head", concepts, self._run_length):
-            block = _deduplicated(block)
+        for block in by_key(blocks, "head", concepts, self._run_length):
+            block = deduplicated(block)
             order = np.lexsort((block["tail"], block["relation"], -block["weight"], block["head"]))
             block = block[order]
             degrees += np.bincount(block["head"], minlength=concepts)
@@ -207,7 +208,7 @@ class StoreBuilder:
         stream = _section(sections, "tail_index", "<u4")
         degrees = np.zeros(concepts, dtype=np.int64)
         blocks = _incoming_blocks(sections, total, self._run_length)
-        for block in _by_key(blocks, "tail", concepts, self._run_length):
+        for block in by_key(blocks, "tail", concepts, self._run_length):
             order = np.lexsort((block["index"], -block["weight"], block["tail"]))
             degrees += np.bincount(block["tail"], minlength=concepts)
             stream.write(block["index"][order].tobytes())
@@ -333,17 +334,6 @@ def _renumbered(triples: Any, rank: np.ndarray, relations: np.ndarray) -> np.nda
     return block
 
 
-def _deduplicated(block: np.ndarray) -> np.ndarray:
-    order = np.lexsort((-block["weight"], block["tail"], block["relation"], block["head"]))
-    block = block[order]
-    if len(block) < 2:
-        return block
-    same = np.ones(len(block) - 1, dtype=bool)
-    for name in ("head", "relation", "tail"):
-        same &= block[name][1:] == block[name][:-1]
-    return block[np.concatenate([[True], ~same])]
-
-
 def _incoming_blocks(
     sections: dict[str, tuple[IO[bytes], str]], total: int, length: int
 ) -> Iterator[np.ndarray]:
@@ -359,44 +349,3 @@ def _incoming_blocks(
         yield block
     tails.seek(0, io.SEEK_END)
     weights.seek(0, io.SEEK_END)
-
-
-def _by_key(blocks: Iterator[np.ndarray], key: str, keys: int, length: int) -> Iterator[np.ndarray]:
-    """Regroup records into blocks of whole, ascending key ranges of about `length` records."""
-    first = next(blocks, None)
-    if first is None:
-        return
-    second = next(blocks, None)
-    if second is None:
-        yield first
-        return
-    with tempfile.TemporaryDirectory(prefix="gqa_reasoner_sort_") as folder:
-        pool = Path(folder) / "all"
-        degrees = np.zeros(keys, dtype=np.int64)
-        with pool.open("wb") as stream:
-            for block in _chain(first, second, blocks):
-                degrees += np.bincount(block[key], minlength=keys)
-                block.tofile(stream)
-        bucket_of_key = (np.cumsum(degrees) - degrees) // length
-        del degrees
-        buckets = int(bucket_of_key[-1]) + 1
-        paths = [Path(folder) / str(number) for number in range(buckets)]
-        with pool.open("rb") as stream:
-            while len(part := np.fromfile(stream, dtype=first.dtype, count=length)):
-                numbers = bucket_of_key[part[key]]
-                for number in np.unique(numbers):
-                    with paths[number].open("ab") as target:
-                        part[numbers == number].tofile(target)
-        pool.unlink()
-        for path in paths:
-            if path.exists():
-                yield np.fromfile(path, dtype=first.dtype)
-                path.unlink()
-
-
-def _chain(
-    first: np.ndarray, second: np.ndarray, rest: Iterator[np.ndarray]
-) -> Iterator[np.ndarray]:
-    yield first
-    yield second
-    yield from rest
