@@ -246,7 +246,7 @@ class _Asked:
         expected, size = weighted.expected, weighted.size
         kind = self.frame.kind
         if kind == "share":
-            answer = f"{min(expected / size, 1):.1%}" if size else "n/a"
+            answer = f"{min(round(expected) / size, 1):.1%}" if size else "n/a"
         elif kind == "how many":
             answer = str(round(expected))
         elif kind == "any":

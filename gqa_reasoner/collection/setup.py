@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from gqa_reasoner.collection.questions import Collection
     from gqa_reasoner.pipeline import Reasoner
 
-__all__ = ["IndexPlan", "known_calibration", "open_for_questions", "plan_index"]
+__all__ = ["IndexPlan", "open_for_questions", "plan_index"]
 
-_KNOWN = {"c56a8f73ec56bb3a041838c1de9493a5": (0.9835, 0.4982)}
 INSIDE = ".gqa-reasoner"
 """The index's default name inside the folder of pictures."""
 
@@ -81,7 +80,7 @@ def plan_index(
     if captioner is None and kept is not None and Path(kept).is_dir():
         captioner = Path(kept)
     if calibration is None:
-        calibration = known.get("calibration") or known_calibration(fingerprint)
+        calibration = known.get("calibration")
     return IndexPlan(
         spec,
         fingerprint,
@@ -92,15 +91,6 @@ def plan_index(
         None if captions is None else read_captions(captions),
         None if calibration is None else (float(calibration[0]), float(calibration[1])),
     )
-
-
-def known_calibration(fingerprint: str) -> tuple[float, float] | None:
-    """Slope and offset for a detector that was calibrated before, by its fingerprint.
-
-    YOLOX-Nano's were fitted on 151 COCO photographs that it was not trained on
-    (docs/results/collection.md); a detector that is not listed keeps its own scores.
-    """
-    return _KNOWN.get(fingerprint)
 
 
 def open_for_questions(
