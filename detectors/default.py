@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from detectors.config import DetectorConfig, from_mapping, to_mapping
 from detectors.errors import InputError
 from detectors.exact_state import load_exactly
 from detectors.faster_rcnn import Detections, FasterRCNN, build_detector
-from detectors.images import load_image, to_rgb
+from detectors.images import named_pictures
 from detectors.scene import Relation, Scene, SceneObject, SceneVocabulary
 
 __all__ = ["SHIPPED_WEIGHTS", "RegionDetector", "save_detector"]
@@ -78,27 +79,11 @@ class RegionDetector:
         Raises:
             InputError: a picture cannot be read, or there are fewer ids than pictures.
         """
-        if image_ids is not None and len(image_ids) != len(images):
-            raise InputError(
-                f"image_ids: expected one for each of {len(images)} pictures, got {len(image_ids)}"
-            )
+        named = named_pictures(images, image_ids)
         scenes: list[Scene] = []
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size]
-            pictures = [
-                load_image(image) if isinstance(image, (str, Path)) else to_rgb(image)
-                for image in part
-            ]
-            for place, (picture, (detections, scale)) in enumerate(
-                zip(pictures, self._forward(pictures), strict=True)
-            ):
-                position, image = start + place, part[place]
-                if image_ids is not None:
-                    image_id = str(image_ids[position])
-                elif isinstance(image, (str, Path)):
-                    image_id = Path(image).stem
-                else:
-                    image_id = str(position)
+        while part := list(islice(named, self.batch_size)):
+            found = self._forward([picture for _, picture in part])
+            for (image_id, picture), (detections, scale) in zip(part, found, strict=True):
                 scenes.append(self._scene(image_id, picture, detections, scale))
         return scenes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import PIL.ImageOps
 
 from detectors.errors import InputError
 
-__all__ = ["MAXIMUM_PIXELS", "load_image", "load_image_bytes", "to_rgb"]
+__all__ = ["MAXIMUM_PIXELS", "load_image", "load_image_bytes", "named_pictures", "to_rgb"]
 
 MAXIMUM_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded."""
@@ -47,6 +48,33 @@ def load_image(path: str | Path, *, max_pixels: int = MAXIMUM_PIXELS) -> PIL.Ima
     except PermissionError as error:
         raise InputError(f"{path}: picture: no permission to read it") from error
     return _decode(path, str(path), max_pixels)
+
+
+def named_pictures(
+    images: Sequence[PIL.Image.Image | str | Path], image_ids: Sequence[str] | None = None
+) -> Iterator[tuple[str, PIL.Image.Image]]:
+    """(image id, RGB picture) of pictures or paths, opened one by one.
+
+    Args:
+        image_ids: one each; default: the stem of the path, else the position.
+
+    Raises:
+        InputError: the number of ids differs (at once), or a picture cannot be read.
+    """
+    if image_ids is not None and len(image_ids) != len(images):
+        raise InputError(
+            f"image_ids: expected one for each of {len(images)} pictures, got {len(image_ids)}"
+        )
+    return _named(images, image_ids)
+
+
+def _named(
+    images: Sequence[PIL.Image.Image | str | Path], image_ids: Sequence[str] | None
+) -> Iterator[tuple[str, PIL.Image.Image]]:
+    for position, item in enumerate(images):
+        default = Path(item).stem if isinstance(item, (str, Path)) else str(position)
+        picture = load_image(item) if isinstance(item, (str, Path)) else to_rgb(item)
+        yield (default if image_ids is None else str(image_ids[position])), picture
 
 
 def load_image_bytes(

@@ -15,7 +15,7 @@ import PIL.Image
 import torch
 
 from detectors.errors import InputError
-from detectors.images import load_image, to_rgb
+from detectors.images import named_pictures
 from detectors.key_maps import DETECTRON2, TORCHVISION, KeyMap, load_weights
 from detectors.preprocessing import Prepared, prepare
 from detectors.rcnn import RCNN
@@ -110,17 +110,8 @@ class PretrainedDetector:
         Raises:
             InputError: a picture cannot be read, or the number of ids differs.
         """
-        if image_ids is not None and len(image_ids) != len(images):
-            raise InputError(
-                f"image_ids: expected one for each of {len(images)} pictures, got {len(image_ids)}"
-            )
         scenes = []
-        for position, image in enumerate(images):
-            picture = load_image(image) if isinstance(image, (str, Path)) else to_rgb(image)
-            if image_ids is not None:
-                image_id = str(image_ids[position])
-            else:
-                image_id = Path(image).stem if isinstance(image, (str, Path)) else str(position)
+        for image_id, picture in named_pictures(images, image_ids):
             prepared = prepare([picture], self.config)
             with torch.inference_mode():
                 (selected,) = self.model(prepared.pictures, prepared.sizes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.errors import InputError
 from gqa_reasoner.answer import Answer, best_candidates
+from knowledge.context import MODES
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,16 +35,7 @@ __all__ = ["EXPANSION_MODES", "WEIGHTS", "Reasoner"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The shipped default weights: detector, parser and reasoner, each with its model card."""
-EXPANSION_MODES = (
-    "none",
-    "triples",
-    "coclick",
-    "both",
-    "random",
-    "shuffled",
-    "empty",
-    "coclick_random",
-)
+EXPANSION_MODES = MODES
 
 
 @dataclass

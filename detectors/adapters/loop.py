@@ -9,8 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from detectors.adapters.finish import finish_scene
-from detectors.errors import InputError
-from detectors.images import load_image, to_rgb
+from detectors.images import named_pictures
 from detectors.scene import Scene, SceneObject
 
 __all__ = ["PictureDetector", "clip_box"]
@@ -36,17 +35,10 @@ class PictureDetector(ABC):
         Raises:
             InputError: a picture cannot be read, or the number of ids differs.
         """
-        if image_ids is not None and len(image_ids) != len(images):
-            raise InputError(
-                f"image_ids: expected one for each of {len(images)} pictures, got {len(image_ids)}"
-            )
-        scenes = []
-        for position, item in enumerate(images):
-            image = to_rgb(item) if isinstance(item, Image.Image) else load_image(item)
-            default = Path(item).stem if isinstance(item, (str, Path)) else str(position)
-            image_id = str(image_ids[position]) if image_ids is not None else default
-            scenes.append(finish_scene(image, image_id, self.find(image), detector=self.label))
-        return scenes
+        return [
+            finish_scene(image, image_id, self.find(image), detector=self.label)
+            for image_id, image in named_pictures(images, image_ids)
+        ]
 
 
 def clip_box(box: Sequence[float], image: Image.Image) -> tuple[float, float, float, float]:
