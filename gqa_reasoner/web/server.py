@@ -16,6 +16,9 @@ from gqa_reasoner.web.protocol import PatientProtocol
 
 __all__ = ["listen", "make_server", "run_server"]
 
+_BACKLOG = 2048
+"""Connections that may wait to be taken, as many as uvicorn allows by itself."""
+
 
 class _Server(uvicorn.Server):
     """Ends with status 0 after SIGTERM or SIGINT; running requests are finished first."""
@@ -26,7 +29,7 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """A listening socket; port 0 takes a free one. Who calls before the server runs waits.
 
     Raises:
         InputError: the address is taken, not allowed or does not exist.
@@ -36,6 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         found.close()
         reason = getattr(error, "strerror", None) or str(error)
