@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", metavar="mobilenet_v2:DIR",
                         help="begin with published MobileNetV2 weights instead of the small "
                         "backbone from scratch")  # fmt: skip
+    parser.add_argument("--start", type=Path, metavar="WEIGHTS",
+                        help="begin with the weights in this folder (config.json, "
+                        "model.safetensors), with their sizes and names; with trained_parts in "
+                        "the configuration only those parts learn")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="DIR",
                         help="checkpoint, metrics.jsonl and the exported weights")  # fmt: skip
     parser.add_argument("--config", type=Path, metavar="YAML",
@@ -39,12 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate and export; 0 done, 1 stopped by a loss that is not finite."""
     from dataclasses import replace
 
+    from detectors.errors import InputError
     from gqa_reasoner.training.detector_coco import read_coco
     from gqa_reasoner.training.detector_data import read_folder
     from gqa_reasoner.training.detector_loop import DetectorTraining, read_config
 
     config = read_config(arguments.config)
     backbone = _backbone_folder(arguments.backbone)
+    if backbone is not None and arguments.start is not None:
+        raise InputError("--start, --backbone: expected one of them, both say where to begin")
     if backbone is not None:
         config = replace(config, model=replace(config.model, architecture="mobilenet_v2-fpn"))
     if arguments.coco:
@@ -65,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         steps=arguments.steps,
         command=command_line(arguments),
         backbone=backbone,
+        start=arguments.start,
     )
     return training.run(resume=arguments.resume, stop_after=arguments.stop_after)
 
@@ -83,8 +91,8 @@ def _backbone_folder(specification: str | None) -> Path | None:
 def command_line(arguments: argparse.Namespace) -> str:
     """The command that repeats this run, for the model card."""
     words = ["gqa-reasoner", "train", "--stage", "detector"]
-    for name in ("data", "coco", "coco_images", "validation", "backbone", "output", "config",
-                 "seed", "steps", "images"):  # fmt: skip
+    for name in ("data", "coco", "coco_images", "validation", "backbone", "start", "output",
+                 "config", "seed", "steps", "images"):  # fmt: skip
         value = getattr(arguments, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -8,13 +8,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from detectors.calibration import calibrate, expected_calibration_error
+from detectors.calibration import Calibration, calibrate, expected_calibration_error
 from detectors.default import RegionDetector, save_detector
 from detectors.evaluation import evaluate_scenes
 from detectors.faster_rcnn import FasterRCNN, build_detector
 from detectors.scene import Scene
 from gqa_reasoner.training.checkpoints import MetricsLog
 from gqa_reasoner.training.detector_data import PictureSet, find_image
+from gqa_reasoner.training.detector_parts import decides_boxes
 
 if TYPE_CHECKING:
     from gqa_reasoner.training.detector_loop import DetectorTraining
@@ -69,13 +70,26 @@ def export(training: DetectorTraining, log: MetricsLog) -> None:
     scores: dict[str, Any] = {}
     if training.validation is not None:
         scores, truth, predicted = evaluate_pictures(model, training.validation)
-        fitted = calibrate(truth, predicted)
-        model = with_config(model, **fitted._asdict())
+        model = with_config(model, **recalibrated(training, calibrate(truth, predicted)))
         scores, truth, predicted = evaluate_pictures(model, training.validation)
         scores["expected_calibration_error"] = expected_calibration_error(truth, predicted)
         log.write({"step": training.step, "final": scores})
         print(f"final: {summary(scores)}", file=sys.stderr)
     save_detector(model, training.output / "weights", card=model_card(training, scores))
+
+
+def recalibrated(training: DetectorTraining, fitted: Calibration) -> dict[str, float]:
+    """The thresholds and temperatures to export: those of parts that did not learn stay."""
+    parts, before = training.config.trained_parts, training.config.model
+    changes = {}
+    if decides_boxes(parts):
+        changes["class_temperature"] = fitted.class_temperature * before.class_temperature
+        changes["score_threshold"] = fitted.score_threshold
+    for part in ("attribute", "relation"):
+        if decides_boxes(parts) or f"{part}s" in parts:
+            key = f"{part}_temperature"
+            changes[key] = getattr(fitted, key) * getattr(before, key)
+    return changes
 
 
 def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
@@ -95,6 +109,12 @@ def model_card(training: DetectorTraining, scores: dict[str, Any]) -> str:
         about = [
             "A Faster R-CNN with feature pyramid on MobileNetV2, fine-tuned from the published",
             f"weights `{training.backbone}`. It knows {counts}.",
+        ]
+    if training.start:
+        learned = ", ".join(training.config.trained_parts) or "everything"
+        about = [
+            f"The detector in `{training.start}`, trained further ({learned}; what is not named",
+            f"here is as it was, bit by bit). It knows {counts}.",
         ]
     validation = None if training.validation is None else training.validation.name
     lines = [

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from detectors.config import DetectorConfig, to_mapping
+from detectors.config import DetectorConfig, DetectorVocabulary, to_mapping
 from detectors.errors import InputError
 from detectors.faster_rcnn import FasterRCNN, TrainingSettings, build_detector
 from detectors.mobilenet import MobileNetV2, load_mobilenet
@@ -30,6 +30,12 @@ from gqa_reasoner.training.detector_data import (
     PictureSet,
     build_vocabulary,
     read_folder,
+)
+from gqa_reasoner.training.detector_parts import (
+    check_parts,
+    freeze_others,
+    set_modes,
+    start_model,
 )
 from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
 
@@ -63,6 +69,9 @@ class DetectorTrainingConfig:
     """Backbone layers up to this many of its maps stay as loaded (MobileNetV2 only)."""
     backbone_learning_rate_share: float = 1.0
     """Learning rate of the backbone over that of the rest."""
+    trained_parts: tuple[str, ...] = ()
+    """Parts that learn (see `detector_parts.PARTS`); none named: all. The others stay as they
+    are in the weights to start from, bit by bit."""
     average_decay: float = 0.998
     """Decay of the exponential average of weights that is evaluated and exported."""
     precision: str = "auto"
@@ -88,6 +97,7 @@ class DetectorTrainingConfig:
                 f"training config: precision: expected auto, float32 or bfloat16, "
                 f"got {self.precision!r}"
             )
+        check_parts(self.trained_parts)
         for name in ("steps", "batch_size", "threads", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"training config: {name}: expected at least 1")
@@ -131,6 +141,7 @@ class DetectorTraining:
         image_limit: use only the first pictures.
         command: what the model card names as the command of this run.
         backbone: folder of published MobileNetV2 weights to begin with.
+        start: folder of a detector's weights to begin with, with their sizes and names.
     """
 
     def __init__(
@@ -145,36 +156,51 @@ class DetectorTraining:
         image_limit: int | None = None,
         command: str = "",
         backbone: Path | None = None,
+        start: Path | None = None,
     ) -> None:
         if steps is not None:
             config = replace(config, steps=steps)
+        if config.trained_parts and start is None:
+            raise InputError(
+                "training config: trained_parts: needs weights to start from (--start DIR)"
+            )
         output.mkdir(parents=True, exist_ok=True)
         self.output, self.seed, self.command = output, seed, command
-        self.backbone = backbone
+        self.backbone, self.start = backbone, start
         self.pictures = read_folder(data, image_limit) if isinstance(data, Path) else data
         self.validation = read_folder(validation) if isinstance(validation, Path) else validation
         torch.set_num_threads(config.threads)
+        started = None if start is None else start_model(start, config.model)
+        names = self._names(config) if started is None else started.config.vocabulary
+        model = replace(config.model, vocabulary=names) if started is None else started.config
+        self.config = config = replace(config, model=model)
         scenes = self.pictures.scenes
-        names = build_vocabulary(
-            scenes, minimum_count=config.minimum_name_count, facts=config.facts
-        )
-        if not names.classes:
-            raise InputError(
-                f"{self.pictures.name}: no class occurs {config.minimum_name_count} times or more"
-            )
-        config = replace(config, model=replace(config.model, vocabulary=names))
-        self.config = config
         self.data = DetectorData(
             self.pictures.folder, scenes, names, config.model.image_size, output / "cache-train"
         )
         torch.manual_seed(seed)
         self.model = build_detector(config.model)
+        if started is not None:
+            self.model.load_state_dict(started.state_dict())
         _prepare_backbone(self.model, backbone, config.frozen_maps)
+        freeze_others(self.model, config.trained_parts)
         self.average = build_detector(config.model)
         self.average.load_state_dict(self.model.state_dict())
         self.average.eval()
         self.optimizer = _optimizer(self.model, config)
         self.step = 0
+
+    def _names(self, config: DetectorTrainingConfig) -> DetectorVocabulary:
+        """What the training pictures call things.
+
+        Raises:
+            InputError: no class is frequent enough.
+        """
+        most = config.minimum_name_count
+        names = build_vocabulary(self.pictures.scenes, minimum_count=most, facts=config.facts)
+        if not names.classes:
+            raise InputError(f"{self.pictures.name}: no class occurs {most} times or more")
+        return names
 
     def order(self, step: int) -> np.ndarray:
         """Rows of the batch of `step`: consecutive pieces of one permutation per epoch."""
@@ -252,7 +278,7 @@ class DetectorTraining:
         rows = self.order(self.step)
         flips = torch.rand(len(rows), generator=generator) < config.flip_probability
         pictures, targets = self.data.batch(rows.tolist(), flips.tolist())
-        self.model.train()
+        set_modes(self.model, config.trained_parts)
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(config)):
             losses = self.model.losses(
                 change_light(pictures, config.light_change, generator),

@@ -190,3 +190,69 @@ def test_unreadable_scene_graphs_are_refused(
         path.write_text(content)
     with pytest.raises(InputError, match=message):
         read_scenes(path)
+
+
+HEADS = {k: v for k, v in CONFIG.items() if k != "model"} | {
+    "trained_parts": ["attributes", "relations"]
+}
+
+
+@pytest.fixture
+def started(options: list[str], tmp_path: Path) -> list[str]:
+    """Options of a run that begins with the weights of a short one and trains two heads."""
+    assert main([*options, "--output", str(tmp_path / "first")]) == 0
+    heads = tmp_path / "heads.yaml"
+    heads.write_text(json.dumps(HEADS))
+    return [*options, "--start", str(tmp_path / "first" / "weights"), "--config", str(heads)]
+
+
+def test_only_the_named_parts_learn_and_the_others_stay_bit_by_bit(
+    started: list[str], tmp_path: Path
+) -> None:
+    assert main([*started, "--output", str(tmp_path / "second")]) == 0
+    old = RegionDetector.from_pretrained(tmp_path / "first" / "weights")
+    new = RegionDetector.from_pretrained(tmp_path / "second" / "weights")
+    before = old.model.state_dict()
+    for name, value in new.model.state_dict().items():
+        learns = name.startswith(("attributes.", "relations."))
+        assert torch.equal(value, before[name]) != learns, name
+    kept = ("vocabulary", "class_temperature", "score_threshold", "feature_size")
+    for key in kept:
+        assert getattr(new.config, key) == getattr(old.config, key), key
+    card = (tmp_path / "second" / "weights" / "README.md").read_text()
+    assert "attributes, relations" in card
+    assert f"--start {tmp_path / 'first' / 'weights'}" in card
+
+
+def test_a_run_of_some_parts_resumes_exactly(started: list[str], tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main([*started, "--output", str(whole)]) == 0
+    assert main([*started, "--output", str(parts), "--stop-after", "3"]) == 0
+    assert main([*started, "--output", str(parts), "--resume"]) == 0
+    assert curve(whole) == curve(parts)
+    first = (whole / "weights" / "model.safetensors").read_bytes()
+    assert first == (parts / "weights" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "start", "words"),
+    [
+        ({"trained_parts": ["atributes"]}, True, "trained_parts: unknown ['atributes']"),
+        ({}, False, "trained_parts: needs weights to start from"),
+        ({"model": {"feature_size": 8}}, True, "model: the sizes come from the weights"),
+    ],
+)
+def test_what_cannot_be_started_is_refused(
+    options: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, object],
+    start: bool,
+    words: str,
+) -> None:
+    heads = tmp_path / "heads.yaml"
+    heads.write_text(json.dumps(HEADS | change))
+    more = ["--start", str(tmp_path / "absent")] if start else []
+    out = ["--output", str(tmp_path / "out")]
+    assert main([*options, "--config", str(heads), *more, *out]) == 2
+    assert words in capsys.readouterr().err
