@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from detectors.boxes import box_area, pairwise_intersection
-from detectors.region_pooling import in_order, interpolation, pool_dense, pool_sparse
+from detectors.region_pooling import interpolation, pool_dense, pool_windows
 from detectors.suppression import keep_unsuppressed, overlapping_pairs
 
 __all__ = ["batched_nms", "nms", "roi_align", "roi_align_grouped"]
@@ -29,9 +29,6 @@ _SHIFTED_IN_FLOAT32 = 1000
 """Up to this many boxes torchvision's shifts round in float32, and so do ours."""
 _NMS_COLUMNS = 1024
 """Overlaps are computed in tiles that stay in the processor's cache."""
-_DENSE_CELLS = 4000
-"""Maps up to this size are pooled by dense matrix products."""
-_CHUNK_BYTES = 16_000_000
 
 
 @lru_cache(maxsize=1)
@@ -170,8 +167,7 @@ def roi_align(
     to the border.
 
     The sampling grid is a product of rows and columns, so each output is `Wy F Wx^T` with small
-    interpolation matrices; small maps are pooled by dense matrix products, large ones by weighted
-    sums over the few cells that each bin touches.
+    interpolation matrices over the cells that the region touches.
 
     Args:
         features: (B, C, H, W).
@@ -190,24 +186,14 @@ def roi_align(
         return compiled.roi_align(
             features, regions, output_size, spatial_scale, sampling_ratio, aligned
         )
-    batch, channels, height, width = features.shape
+    channels, height, width = features.shape[1:]
     if regions.shape[0] == 0:
         return features.sum() * 0 + features.new_zeros(0, channels, *output_size)
     options = (spatial_scale, sampling_ratio, aligned)
     rows = interpolation(regions[:, 2], regions[:, 4], output_size[0], height, *options)
     columns = interpolation(regions[:, 1], regions[:, 3], output_size[1], width, *options)
-    pictures = regions[:, 0].long()
-    if height * width > _DENSE_CELLS:
-        return pool_sparse(features, pictures, rows, columns).permute(0, 3, 1, 2)
-    parts, order = [], []
-    chunk = max(_CHUNK_BYTES // (output_size[0] * width * channels * 4), 1)
-    for picture in range(batch):
-        mine = (pictures == picture).nonzero().squeeze(1)
-        one = features[picture : picture + 1]
-        for part in mine.split(chunk):
-            parts.append(pool_dense(one, rows[None, part], columns[None, part])[0])
-            order.append(part)
-    return in_order(parts, order).permute(0, 3, 1, 2)
+    pooled = pool_windows(features, regions[:, 0].long(), rows, columns)
+    return pooled.permute(0, 3, 1, 2)
 
 
 def roi_align_grouped(

@@ -6,14 +6,17 @@ a bin touches along one axis. Regions are (picture index, x1, y1, x2, y2) in pic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["in_order", "interpolation", "pool_dense", "pool_sparse", "roi_pool"]
+__all__ = ["interpolation", "pool_dense", "pool_windows", "roi_pool"]
 
 _CHUNK_BYTES = 32_000_000
+_CACHE_BYTES = 4_000_000
+"""Intermediate sums of a group of regions, so that they are read back from the cache."""
 
 
 def interpolation(
@@ -70,78 +73,114 @@ def pool_dense(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return pooled.view(batch, count, bins_y, -1, channels)
 
 
-def pool_sparse(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same product over touched cells only -> (R, ph, pw, C).
-
-    Regions are grouped by how many cells their bins touch, and each group is one weighted
-    `embedding_bag` over the map's cells.
+def pool_windows(features: Tensor, pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The same product over the window of cells that each region touches -> (R, ph, pw, C).
 
     Args:
         features: (B, C, H, W).
         pictures: (R,) int64.
         rows: (R, ph, H).
         columns: (R, pw, W).
+
+    Differentiable with respect to `features`.
     """
-    _, channels, height, width = features.shape
-    bins_y, bins_x = rows.shape[1], columns.shape[1]
-    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    row_first, row_span = _touched(rows)
-    column_first, column_span = _touched(columns)
-    group = _group(row_span) * 64 + _group(column_span)
-    parts, order = [], []
-    for value in torch.unique(group).tolist():
-        mine = (group == value).nonzero().squeeze(1)
-        near = row_first[mine, 0] + height * pictures[mine]
-        mine = mine[near.argsort()]  # neighbours in the map follow one another: cache hits
-        row_cells, row_weights = _window(rows[mine], row_first[mine], row_span[mine])
-        column_cells, column_weights = _window(columns[mine], column_first[mine], column_span[mine])
-        index = (
-            (pictures[mine] * (height * width))[:, None, None, None, None]
-            + row_cells[:, :, None, :, None] * width
-            + column_cells[:, None, :, None, :]
-        )
-        weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
-        bags = index.shape[0] * bins_y * bins_x
-        part = torch.nn.functional.embedding_bag(
-            index.reshape(bags, -1),
-            table,
-            per_sample_weights=weights.reshape(bags, -1).to(table.dtype),
-            mode="sum",
-        )
-        parts.append(part.view(-1, bins_y, bins_x, channels))
-        order.append(mine)
-    return in_order(parts, order)
+    return _WindowPooling.apply(features, pictures, rows, columns)  # type: ignore[no-any-return]
 
 
-def in_order(parts: Sequence[Tensor], order: Sequence[Tensor]) -> Tensor:
-    """Rows of `parts` at the positions that `order` gives for them, which cover 0..R-1."""
-    rows = torch.cat(list(order))
-    place = torch.empty_like(rows)
-    place[rows] = torch.arange(rows.shape[0], device=rows.device)
-    return torch.cat(list(parts))[place]
+class _WindowPooling(torch.autograd.Function):
+    """`pool_windows` and its gradient.
+
+    With the map laid out as (B, H, W * C), the window of a region is a plain slice, which matrix
+    products read in place; likewise gradients are added to slices. Neither direction gathers cells.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, features: Tensor, pictures: Tensor, rows: Tensor, columns: Tensor
+    ) -> Tensor:
+        rows, columns = rows.to(features.dtype), columns.to(features.dtype)
+        context.save_for_backward(pictures, rows, columns)
+        context.shape = features.shape
+        batch, channels, height, width = features.shape
+        cells = features.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+        bins_y, bins_x = rows.shape[1], columns.shape[1]
+        pooled = features.new_empty(rows.shape[0], bins_y, bins_x, channels)
+        with torch.autocast(features.device.type, enabled=False):
+            for part in _windows(pictures, rows, columns, channels):
+                by_row = cells.new_empty(len(part.regions), bins_y, part.width * channels)
+                for place, (region, picture, y, x) in enumerate(part.spots):
+                    weights, window = rows[region, :, y], cells[picture, y, _wide(x, channels)]
+                    torch.mm(weights, window, out=by_row[place])
+                by_row = by_row.view(-1, bins_y, part.width, channels)
+                pooled[part.regions] = torch.matmul(part.columns[:, None], by_row)
+        return pooled
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        pictures, rows, columns = context.saved_tensors
+        batch, channels, height, width = context.shape
+        total = gradients[0].new_zeros(batch, height, width * channels)
+        with torch.autocast(total.device.type, enabled=False):
+            for part in _windows(pictures, rows, columns, channels):
+                selector = part.columns.transpose(1, 2)[:, None]
+                by_row = torch.matmul(selector, gradients[0][part.regions]).flatten(2)
+                for place, (region, picture, y, x) in enumerate(part.spots):
+                    window = total[picture, y, _wide(x, channels)]
+                    window.addmm_(rows[region, :, y].T, by_row[place])
+        return total.view(batch, height, width, channels).permute(0, 3, 1, 2), None, None, None
+
+
+class _Windows(NamedTuple):
+    """Regions whose windows are equally wide."""
+
+    regions: Tensor
+    """(n,) int64."""
+    width: int
+    columns: Tensor
+    """(n, pw, width): the weights inside the windows."""
+    spots: list[tuple[int, int, slice, slice]]
+    """Region, picture, rows and columns of each."""
+
+
+def _windows(pictures: Tensor, rows: Tensor, columns: Tensor, channels: int) -> Iterator[_Windows]:
+    """All regions, in groups of similar width that fit the processor's cache."""
+    top, tall = _touched(rows)
+    left, wide = _touched(columns)
+    cells = columns.shape[-1]
+    order = wide.argsort(stable=True)
+    start = 0
+    while start < len(order):
+        size = rows.shape[1] * channels * rows.element_size()
+        count = max(_CACHE_BYTES // (size * int(wide[order[start]])), 1)
+        part = order[start : start + count]
+        start += count
+        width = int(wide[part].max())
+        first = left[part].clamp(max=cells - width)
+        index = (first[:, None] + torch.arange(width, device=first.device))[:, None, :]
+        inside = columns[part].gather(2, index.expand(-1, columns.shape[1], -1))
+        corners = zip(
+            part.tolist(),
+            pictures[part].tolist(),
+            top[part].tolist(),
+            tall[part].tolist(),
+            first.tolist(),
+            strict=True,
+        )
+        spots = [(r, p, slice(y, y + h), slice(x, x + width)) for r, p, y, h, x in corners]
+        yield _Windows(part, width, inside, spots)
+
+
+def _wide(cells: slice, channels: int) -> slice:
+    """The columns of a (H, W * C) map that hold these cells."""
+    return slice(cells.start * channels, cells.stop * channels)
 
 
 def _touched(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """First touched cell (R, bins) of each row, and the widest span (R,) over a region's bins."""
-    used = matrix > 0
+    """First cell (R,) that any bin of a region touches, and how many there are up to the last."""
+    used = (matrix > 0).any(dim=1)
     first = used.to(torch.uint8).argmax(dim=-1)
     last = matrix.shape[-1] - 1 - used.flip(-1).to(torch.uint8).argmax(dim=-1)
-    span = torch.where(used.any(dim=-1), last - first + 1, torch.ones_like(first))
-    return first, span.amax(dim=1)
-
-
-def _group(span: Tensor) -> Tensor:
-    """Groups of similar spans: every span up to 8, then steps of a quarter."""
-    coarse = 8 + torch.ceil(torch.log(span.clamp(min=8) / 8) / 0.223).long()
-    return torch.where(span <= 8, span, coarse)
-
-
-def _window(matrix: Tensor, first: Tensor, span: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells and weights (R, bins, K) of the K consecutive cells that hold each row's weights."""
-    widest = int(span.max())
-    offsets = torch.arange(widest, device=matrix.device)
-    index = first.clamp(max=matrix.shape[-1] - widest)[..., None] + offsets
-    return index, matrix.gather(-1, index)
+    return first, torch.where(used.any(dim=-1), last - first + 1, torch.ones_like(first))
 
 
 def roi_pool(

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import ops
+from detectors import ops, region_pooling
 from detectors.ops import batched_nms, nms, roi_align, roi_align_grouped
 from detectors.region_pooling import roi_pool
 from tests.detectors import reference_ops as reference
@@ -86,11 +86,11 @@ REGIONS = [
 
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("ratio", [0, 1, 2, 3])
-@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("together", [True, False])
 def test_roi_align_equals_its_definition(
-    aligned: bool, ratio: int, dense: bool, monkeypatch: pytest.MonkeyPatch
+    aligned: bool, ratio: int, together: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops, "_DENSE_CELLS", 1e12 if dense else 0)
+    monkeypatch.setattr(region_pooling, "_CACHE_BYTES", 10**9 if together else 1)
     rng = np.random.default_rng(1)
     features, regions = rng.normal(size=(2, 3, 8, 12)), np.array(REGIONS)
     expected = reference.roi_align(features, regions, (3, 4), 0.25, ratio, aligned)
@@ -101,11 +101,11 @@ def test_roi_align_equals_its_definition(
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("together", [True, False])
 def test_roi_align_gradient_is_the_transposed_sampling(
-    dense: bool, monkeypatch: pytest.MonkeyPatch
+    together: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops, "_DENSE_CELLS", 1e12 if dense else 0)
+    monkeypatch.setattr(region_pooling, "_CACHE_BYTES", 10**9 if together else 1)
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 2, 8, 12, generator=generator, requires_grad=True)
     regions = torch.tensor(REGIONS)
