@@ -17,7 +17,7 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from gqa_reasoner.data.questions import Question, iterate_questions
 from gqa_reasoner.model.peers.base import Peer
 from gqa_reasoner.model.prepare_many import Preparer, Tools
 from gqa_reasoner.model.reasoner import ReasonerModel
+from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.training.encoded_store import Example, Shard, read_shard, write_shard
 from gqa_reasoner.training.reasoner_measure import collect_outputs
 from gqa_reasoner.training.scene_cache import read_scene_shard
@@ -44,15 +45,21 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def encode(arguments: argparse.Namespace, questions: dict[str, list[Question]]) -> Shard:
+def encode(
+    store: Path,
+    vocabulary: ReasonerVocabulary,
+    questions: Mapping[str, list[Question]],
+    *,
+    images: int | None = None,
+    expansion: str = "triples",
+) -> Shard:
     """All test questions about the stored scenes, as the models read them."""
-    vocabulary = ReasonerModel.from_pretrained(arguments.weights).vocabulary
-    tools = Tools.default()
+    tools = Tools.default(expansion)
     scenes, examples = [], []
-    for path in tqdm(sorted(arguments.scenes.glob("*.npz")), disable=None):
+    for path in tqdm(sorted(store.glob("*.npz")), disable=None):
         for scene in read_scene_shard(path):
             asked = questions.get(scene.image_id, [])
-            if not asked or (arguments.images and len(scenes) >= arguments.images):
+            if not asked or (images and len(scenes) >= images):
                 continue
             prepared = Preparer(vocabulary, tools, {scene.image_id: scene}).prepare(asked)
             scenes.append(prepared[0].scene)
@@ -61,9 +68,7 @@ def encode(arguments: argparse.Namespace, questions: dict[str, list[Question]]) 
                         vocabulary.answer_ids.get(question.answer or "", -1), -1, question.id)
                 for item, question in zip(prepared, asked, strict=True)
             ]  # fmt: skip
-    shard = Shard(scenes, examples)
-    write_shard(arguments.test, shard)
-    return shard
+    return Shard(scenes, examples)
 
 
 def loaded(run: Path) -> ReasonerModel | Peer:
@@ -92,15 +97,27 @@ def verdicts(model: ReasonerModel | Peer, shard: Shard) -> dict[str, torch.Tenso
     return right
 
 
+def test_questions(data: Path) -> tuple[dict[str, list[Question]], dict[str, str]]:
+    """The questions by picture, and their structural types by question id."""
+    by_image: dict[str, list[Question]] = defaultdict(list)
+    structural: dict[str, str] = {}
+    for question in iterate_questions(data / "questions.json"):
+        by_image[question.image_id].append(question)
+        structural[question.id] = str((question.types or {}).get("structural"))
+    return by_image, structural
+
+
 def main(words: Sequence[str] | None = None) -> int:
     arguments = arguments_of(words)
     torch.set_num_threads(1)
-    by_image: dict[str, list[Question]] = defaultdict(list)
-    structural: dict[str, str] = {}
-    for question in iterate_questions(arguments.data / "questions.json"):
-        by_image[question.image_id].append(question)
-        structural[question.id] = str((question.types or {}).get("structural"))
-    shard = read_shard(arguments.test) if arguments.test.is_file() else encode(arguments, by_image)
+    by_image, structural = test_questions(arguments.data)
+    if not arguments.test.is_file():
+        vocabulary = ReasonerModel.from_pretrained(arguments.weights).vocabulary
+        write_shard(
+            arguments.test,
+            encode(arguments.scenes, vocabulary, by_image, images=arguments.images),
+        )
+    shard = read_shard(arguments.test)
     opened = torch.tensor([structural[e.question_id] == "query" for e in shard.examples])
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in arguments.runs:

@@ -47,13 +47,18 @@ class Mixed(NamedTuple):
 
 
 class Mixture(nn.Module):
-    """Gate, temperature and power; about three hundred numbers."""
+    """Gate, temperature and power; about three hundred numbers.
+
+    Args:
+        enabled: False closes the gate, so that the neural side answers alone.
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
         super().__init__()
+        self.enabled = enabled
         size = len(GATE_SIGNALS)
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.log_power = nn.Parameter(torch.zeros(()))
@@ -82,6 +87,7 @@ class Mixture(nn.Module):
         execution = power / power.sum(dim=-1, keepdim=True).clamp(min=1e-9)
         inputs = (self.signals(logits, executed, share, signals) - self.mean) / self.deviation
         gate = torch.sigmoid(self.gate(inputs).squeeze(-1)) * real.any(dim=-1)
+        gate = gate if self.enabled else gate * 0
         inside = execution.masked_fill(executed < 0, 0) * gate[:, None]
         combined = (neural * (1 - gate)[:, None]).scatter_add(1, executed.clamp(min=0), inside)
         return Mixed(gate, neural, execution, combined)

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.errors import InputError
-from gqa_reasoner.model.batch import Batch, TokenBags
+from gqa_reasoner.model.batch import Batch, TokenBags, drop_sources
 from gqa_reasoner.model.config import TrunkConfig
 from gqa_reasoner.model.encode import GEOMETRY, KINDS, POSITIONS, edge_kind_count
-from gqa_reasoner.model.expanded_graph import split_words
+from gqa_reasoner.model.expanded_graph import Sources, split_words
 from gqa_reasoner.model.frozen import native_bfloat16
 from gqa_reasoner.model.mixture import Mixture
 from gqa_reasoner.model.plan import Plan
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ReasonerConfig", "ReasonerModel", "ReasonerOutput"]
 
 DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "reasoner"
+HIDEABLE = ("program", "guidance", "executed", "triples", "queries", "edges")
+"""Sources of the expanded graph that a model can be built without."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,23 @@ class ReasonerConfig:
     dropout: float = 0.1
     context_gate: bool = False
     """Whether a learned gate weighs each triple and query against taking none of them."""
+    without: tuple[str, ...] = ()
+    """Sources that the model never sees, in training or afterwards, of `HIDEABLE`."""
+    executor_mixture: bool = True
+    """Whether the executed answers are mixed with the neural side's; False: that side answers."""
+
+    def __post_init__(self) -> None:
+        odd = sorted(set(self.without) - set(HIDEABLE))
+        if odd:
+            raise InputError(
+                f"reasoner configuration: without: expected some of {', '.join(HIDEABLE)}; "
+                f"got {odd[0]!r}"
+            )
+
+    @property
+    def guided(self) -> bool:
+        """Whether the execution's object weights reach the model."""
+        return not {"program", "guidance"} & set(self.without)
 
     def trunk(self, edge_types: int) -> TrunkConfig:
         """The trunk's configuration."""
@@ -84,7 +103,7 @@ class ReasonerConfig:
                 f"reasoner configuration: unknown key {unknown[0]!r}, "
                 f"expected one of {', '.join(sorted(known))}"
             )
-        return cls(**record)
+        return cls(**{**record, "without": tuple(record.get("without", ()))})
 
 
 class ReasonerOutput(NamedTuple):
@@ -136,7 +155,7 @@ class ReasonerModel(nn.Module):
         self.type_mask = nn.Parameter(
             torch.full((max(len(vocabulary.types), 1), len(vocabulary.answers)), 2.0)
         )
-        self.mixture = Mixture()
+        self.mixture = Mixture(enabled=config.executor_mixture)
         self.trunk_type: torch.dtype | None = None
         for embedding in (self.words, self.place, self.answer_own):
             nn.init.normal_(embedding.weight, std=0.3 if embedding is self.words else 0.05)
@@ -170,7 +189,7 @@ class ReasonerModel(nn.Module):
             vision.to(kind),
             text_mask=batch.text_mask,
             vision_mask=batch.vision_mask,
-            edges=batch.edges,
+            edges=None if "edges" in self.config.without else batch.edges,
             packed=True,
             keep_attention=(last,) if keep_attention else (),
         )
@@ -182,6 +201,7 @@ class ReasonerModel(nn.Module):
 
     def forward(self, batch: Batch, *, keep_attention: bool = False) -> ReasonerOutput:
         """Answer logits for a batch."""
+        batch = self.visible(batch)
         states, objects, attention, taken = self.states(batch, keep_attention=keep_attention)
         rows = torch.arange(len(batch), device=states.device)
         answer, step = states[:, 0], states[rows, batch.last_step]
@@ -200,6 +220,13 @@ class ReasonerModel(nn.Module):
         shares = type_logits.softmax(dim=-1) @ torch.sigmoid(self.type_mask)
         logits = logits + shares.clamp(min=1e-6).log()
         return ReasonerOutput(logits, type_logits, attention, taken)
+
+    def visible(self, batch: Batch) -> Batch:
+        """The batch as this model may see it, see `ReasonerConfig.without`."""
+        hidden = [name for name in self.config.without if name != "edges"]
+        if not hidden:
+            return batch
+        return drop_sources(batch, [Sources(**dict.fromkeys(hidden, False))] * len(batch))
 
     def _taken(self, gate: ContextGate, batch: Batch, text: Tensor) -> Tensor:
         """(B, T) the share of each triple and query against the learned null, 0 elsewhere.

@@ -85,6 +85,7 @@ class ReasonerLoop:
             if not isinstance(model, ReasonerModel):
                 raise InputError("training config: pretraining: only the reasoner is pre-trained")
             heads = PretrainingHeads(model.config.width, len(model.words.weight))
+        self.guides = config.guidance_weight > 0 and model.config.guided
         self.trainee = Trainee(model, heads)
         self.engine = engine or create_engine(config.engine, bfloat16=uses_bfloat16(config))
         self.callee, self.optimizer = self.engine.prepare(self.trainee, self._optimizer())
@@ -230,9 +231,7 @@ class ReasonerLoop:
             [item.type if item.type >= 0 else IGNORED for item in chosen], device=device
         )
         with self.engine.autocast():
-            output: ReasonerOutput = self.callee(
-                batch.to(device), keep_attention=self.config.guidance_weight > 0
-            )
+            output: ReasonerOutput = self.callee(batch.to(device), keep_attention=self.guides)
         logits = output.logits.float()
         answer = functional.cross_entropy(logits, labels, label_smoothing=0.02)
         loss = answer + self.config.type_weight * masked_ids(output.type_logits.float(), types)

@@ -71,7 +71,7 @@ class PretrainingHeads(nn.Module):
 
     def forward(self, model: ReasonerModel, given: PretrainingBatch) -> dict[str, Tensor]:
         """The three losses."""
-        text, vision = model.states(given.batch)[:2]
+        text, vision = model.states(model.visible(given.batch))[:2]
         table = model.words.weight
         words = self.word(text) @ table.T + self.bias[0]
         kinds = self.kind(vision[given.hidden])[None] @ table.T + self.bias[1]
