@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -12,7 +12,10 @@ import numpy as np
 from detectors.errors import InputError
 from gqa_reasoner.model.encode import GEOMETRY, Bags, EncodedQuestion, EncodedScene
 
-__all__ = ["Example", "Shard", "read_shard", "write_shard"]
+__all__ = ["Example", "Shard", "ShardReader", "read_shard", "write_shard"]
+
+_QUESTION_ROWS = ("kind", "position", "edges", "edge_weight", "pointed", "executed",
+                  "executed_share", "signals")  # fmt: skip
 
 
 class Example(NamedTuple):
@@ -59,8 +62,9 @@ def write_shard(path: Path, shard: Shard) -> None:
     for prefix, parts in (("scene", scenes), ("question", questions)):
         _put(arrays, f"{prefix}.edges", [part.edges.ravel() for part in parts])  # type: ignore[attr-defined]
         _put(arrays, f"{prefix}.edge_weight", [part.edge_weight for part in parts])  # type: ignore[attr-defined]
-    for name in ("kind", "position", "pointed", "executed", "executed_share", "signals"):
-        _put(arrays, f"question.{name}", [getattr(item, name) for item in questions])
+    for name in _QUESTION_ROWS:
+        if name not in ("edges", "edge_weight"):
+            _put(arrays, f"question.{name}", [getattr(item, name) for item in questions])
     arrays["question.last_step"] = np.asarray([q.last_step for q in questions], dtype=np.int32)
     for name in ("scene", "answer", "type", "held_out", "balanced"):
         values = [getattr(example, name) for example in examples]
@@ -83,50 +87,75 @@ def read_shard(path: Path) -> Shard:
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
-        return _shard(arrays)
+        reader = ShardReader(arrays)
+        return Shard(
+            [reader.scene(place) for place in range(reader.scene_count)],
+            [reader.example(place) for place in range(reader.example_count)],
+        )
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise InputError(f"{path}: not a readable shard of encoded questions: {error}") from None
 
 
-def _shard(arrays: dict[str, np.ndarray]) -> Shard:
-    size = int(arrays["scene.feature_size"])
-    scenes = [
-        EncodedScene(
-            first, second, geometry.reshape(-1, GEOMETRY),
+class ShardReader:
+    """Scenes and examples of one shard's arrays, each decoded when it is asked for.
+
+    Raises:
+        KeyError: an array is missing.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.arrays = arrays
+        self.feature_size = int(arrays["scene.feature_size"])
+        self._ends: dict[str, np.ndarray] = {}
+        self.example_count = len(arrays["example.scene"])
+        self.scene_count = len(arrays["scene.familiar"])
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) a number of every example: `answer`, `type`, `scene`, `held_out` or `balanced`."""
+        if name == "balanced" and "example.balanced" not in self.arrays:  # older shards lack it
+            return np.ones(self.example_count, dtype=np.int32)
+        return self.arrays[f"example.{name}"]
+
+    def text_lengths(self) -> np.ndarray:
+        """(N,) text tokens of every example."""
+        return self.arrays["question.kind.length"]
+
+    def scene(self, place: int) -> EncodedScene:
+        """One scene."""
+        size, features = self.feature_size, self._row("scene.features", place)
+        return EncodedScene(
+            self._bags("scene.first", place),
+            self._bags("scene.second", place),
+            self._row("scene.geometry", place).reshape(-1, GEOMETRY),
             features.reshape(-1, size) if size and len(features) else None,
-            edges.reshape(3, -1), weight, bool(familiar),
+            self._row("scene.edges", place).reshape(3, -1),
+            self._row("scene.edge_weight", place),
+            bool(self.arrays["scene.familiar"][place]),
         )
-        for first, second, geometry, features, edges, weight, familiar in zip(
-            _get_bags(arrays, "scene.first"), _get_bags(arrays, "scene.second"),
-            _get(arrays, "scene.geometry"), _get(arrays, "scene.features"),
-            _get(arrays, "scene.edges"), _get(arrays, "scene.edge_weight"),
-            arrays["scene.familiar"], strict=True,
+
+    def example(self, place: int) -> Example:
+        """One question."""
+        row = {name: self._row(f"question.{name}", place) for name in _QUESTION_ROWS}
+        question = EncodedQuestion(
+            first=self._bags("question.first", place),
+            second=self._bags("question.second", place),
+            last_step=int(self.arrays["question.last_step"][place]),
+            **{**row, "edges": row["edges"].reshape(3, -1)},
         )
-    ]  # fmt: skip
-    columns = [
-        _get(arrays, f"question.{name}")
-        for name in ("kind", "position", "edges", "edge_weight", "pointed", "executed",
-                     "executed_share", "signals")
-    ]  # fmt: skip
-    questions = [
-        EncodedQuestion(
-            kind, position, first, second, edges.reshape(3, -1), weight, int(last), pointed,
-            executed, share, signals,
+        names = ("scene", "answer", "type", "held_out", "balanced")
+        numbers = {name: int(self.column(name)[place]) for name in names}
+        return Example(
+            question, question_id=str(self.arrays["example.question_id"][place]), **numbers
         )
-        for kind, position, edges, weight, pointed, executed, share, signals, first, second, last
-        in zip(*columns, _get_bags(arrays, "question.first"),
-               _get_bags(arrays, "question.second"), arrays["question.last_step"], strict=True)
-    ]  # fmt: skip
-    held_out = arrays["example.held_out"]
-    balanced = arrays.get("example.balanced", np.ones_like(held_out))  # older shards lack it
-    examples = [
-        Example(question, int(scene), int(answer), int(kind), str(name), int(held), int(even))
-        for question, scene, answer, kind, name, held, even in zip(
-            questions, arrays["example.scene"], arrays["example.answer"], arrays["example.type"],
-            arrays["example.question_id"], held_out, balanced, strict=True,
-        )
-    ]  # fmt: skip
-    return Shard(scenes, examples)
+
+    def _row(self, name: str, place: int) -> np.ndarray:
+        if name not in self._ends:
+            self._ends[name] = np.cumsum(self.arrays[f"{name}.length"])
+        ends = self._ends[name]
+        return self.arrays[name][ends[place - 1] if place else 0 : ends[place]]
+
+    def _bags(self, name: str, place: int) -> Bags:
+        return Bags(*(self._row(f"{name}.{field}", place) for field in Bags._fields))
 
 
 def _put(arrays: dict[str, np.ndarray], name: str, rows: Sequence[np.ndarray]) -> None:
@@ -134,16 +163,6 @@ def _put(arrays: dict[str, np.ndarray], name: str, rows: Sequence[np.ndarray]) -
     arrays[f"{name}.length"] = np.asarray([len(row) for row in rows], dtype=np.int32)
 
 
-def _get(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
-    ends = np.cumsum(arrays[f"{name}.length"])
-    return np.split(arrays[name], ends[:-1]) if len(ends) else []
-
-
 def _put_bags(arrays: dict[str, np.ndarray], name: str, rows: Sequence[Bags]) -> None:
     for field in Bags._fields:
         _put(arrays, f"{name}.{field}", [getattr(row, field) for row in rows])
-
-
-def _get_bags(arrays: dict[str, np.ndarray], name: str) -> list[Bags]:
-    columns = [_get(arrays, f"{name}.{field}") for field in Bags._fields]
-    return [Bags(*row) for row in zip(*columns, strict=True)]

@@ -52,6 +52,9 @@ class ReasonerTrainingConfig:
     """Seed of the held-out pictures and of everything drawn while encoding; None: the run's seed.
     Runs that share it can share one cache."""
     pictures_per_shard: int = 64
+    shuffle_shards: int = 0
+    """Shards whose questions are shuffled together, 0: all. Questions are read from disk as they
+    come; where they do not fit into memory, some dozens of shards keep the reads together."""
     threads: int = 2
     precision: str = "auto"
     """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
@@ -78,6 +81,8 @@ class ReasonerTrainingConfig:
                      "evaluate_every", "pictures_per_shard", "accumulate"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"training config: {name}: expected at least 1")
+        if self.shuffle_shards < 0:
+            raise InputError("training config: shuffle_shards: expected 0 (all) or more")
         if self.engine not in ("auto", "plain", "accelerate"):
             raise InputError(
                 f"training config: engine: expected auto, plain or accelerate, got {self.engine!r}"

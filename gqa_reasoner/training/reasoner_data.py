@@ -32,7 +32,7 @@ from gqa_reasoner.model.prepare_many import Preparer, Tools
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.program.steps import Program
-from gqa_reasoner.training.encoded_store import Example, Shard, read_shard, write_shard
+from gqa_reasoner.training.encoded_store import Example, Shard, write_shard
 from gqa_reasoner.training.feature_scenes import (
     DETECTOR,
     UNNAMED,
@@ -50,7 +50,6 @@ __all__ = [
     "build_vocabulary",
     "held_out_images",
     "prepare_shards",
-    "read_shards",
     "read_source",
 ]
 
@@ -313,14 +312,3 @@ def _scene_folder(source: DataSource) -> Path:
     digest.update((source.detector_weights / "config.json").read_bytes())
     digest.update(json.dumps([str(source.folder.resolve()), source.groups[0]]).encode())
     return source.scenes / digest.hexdigest()[:16]
-
-
-def read_shards(paths: Sequence[Path]) -> Shard:
-    """All shards as one; scene positions are shifted."""
-    scenes: list[EncodedScene] = []
-    examples: list[Example] = []
-    for path in paths:
-        shard = read_shard(path)
-        examples += [item._replace(scene=item.scene + len(scenes)) for item in shard.examples]
-        scenes += shard.scenes
-    return Shard(scenes, examples)

@@ -21,19 +21,22 @@ from tqdm import tqdm
 
 from detectors.errors import InputError
 from gqa_reasoner.model.batch import Batch, collate, drop_sources
+from gqa_reasoner.model.encode import EncodedScene
 from gqa_reasoner.model.expanded_graph import Sources
 from gqa_reasoner.model.losses import IGNORED, attention_guidance, masked_ids
 from gqa_reasoner.model.peers.base import Peer
 from gqa_reasoner.model.reasoner import ReasonerModel, ReasonerOutput
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
-from gqa_reasoner.training.encoded_store import Example, Shard
+from gqa_reasoner.training.encoded_store import Example
+from gqa_reasoner.training.example_order import batches_from
+from gqa_reasoner.training.mapped_store import MappedShards
 from gqa_reasoner.training.reasoner_config import (
     ReasonerTrainingConfig,
     learning_rate,
     uses_bfloat16,
 )
 from gqa_reasoner.training.reasoner_engine import PlainEngine, create_engine
-from gqa_reasoner.training.reasoner_measure import batches_of, measure
+from gqa_reasoner.training.reasoner_measure import measure
 from gqa_reasoner.training.reasoner_pretraining import (
     PretrainingBatch,
     PretrainingHeads,
@@ -44,7 +47,7 @@ __all__ = ["ReasonerLoop"]
 
 CHECKPOINT = "checkpoint.pt"
 _NO_LIMIT = 10**9
-_STREAM_DROPOUT, _STREAM_ORDER = 11, 12
+_STREAM_DROPOUT = 11
 _NAMES = ("loss", "answer_loss", "guidance_loss", "accuracy")
 
 
@@ -69,7 +72,7 @@ class ReasonerLoop:
     def __init__(
         self,
         model: ReasonerModel | Peer,
-        data: Shard,
+        data: MappedShards,
         config: ReasonerTrainingConfig,
         output: Path,
         seed: int,
@@ -77,8 +80,9 @@ class ReasonerLoop:
     ) -> None:
         self.model, self.data, self.config = model, data, config
         self.output, self.seed = output, seed
-        self.training = [item for item in data.examples if not item.held_out and item.answer >= 0]
-        self.held_out = [item for item in data.examples if item.held_out]
+        index = data.index
+        self.training = data.examples(~index.held_out & (index.answer >= 0))
+        self.held_out = data.examples(index.held_out)
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()}
         heads = None
         if config.pretraining.steps:
@@ -169,28 +173,21 @@ class ReasonerLoop:
 
         The last `balanced_share` of the steps draws from the balanced questions alone.
         """
-        size, config = self.config.batch_size, self.config
+        config, training = self.config, self.training.places
         turn = config.steps - round(config.balanced_share * config.steps)
-        balanced = [item for item in self.training if item.balanced]
-        phases = [(self.training, 0, turn), (balanced, turn, _NO_LIMIT)]
-        if not config.balanced_share or not balanced:
-            phases = [(self.training, 0, _NO_LIMIT)]
+        balanced = training[self.data.index.balanced[training]]
+        phases = [(training, 0, turn), (balanced, turn, _NO_LIMIT)]
+        if not config.balanced_share or not len(balanced):
+            phases = [(training, 0, _NO_LIMIT)]
         for number, (pool, begin, end) in enumerate(phases):
             if self.step >= end:
                 continue
-            per_epoch = max(1, len(pool) // size)
-            epoch, skipped = divmod(self.step - begin, per_epoch)
+            batches = batches_from(
+                self.data.index, pool, size=config.batch_size, seed=self.seed, phase=number,
+                window=config.shuffle_shards, skip=self.step - begin,
+            )  # fmt: skip
             while self.step < end:
-                random = np.random.default_rng(
-                    [self.seed, _STREAM_ORDER, epoch] + ([number] if number else [])
-                )
-                order = random.permutation(len(pool))[: per_epoch * size]
-                batches = list(batches_of([pool[i] for i in order], size, span=16))
-                for place in random.permutation(len(batches))[skipped:]:
-                    if self.step >= end:
-                        break
-                    yield batches[place]
-                epoch, skipped = epoch + 1, 0
+                yield [self.data.example(int(place)) for place in next(batches)]
 
     def _update(self, chosen: Sequence[Example]) -> np.ndarray | None:
         """One step of the optimizer; the figures of `_NAMES`, or None: not finite."""
@@ -249,7 +246,7 @@ class ReasonerLoop:
         config = self.config.pretraining
         given = make_batch(
             [item.question for item in chosen],
-            [self.data.scenes[item.scene] for item in chosen],
+            self._scenes(chosen),
             random,
             config,
             words=len(self.model.words.weight),
@@ -274,10 +271,15 @@ class ReasonerLoop:
     def _batch(self, chosen: Sequence[Example], *, guidance: bool = False) -> Batch:
         return collate(
             [item.question for item in chosen],
-            [self.data.scenes[item.scene] for item in chosen],
+            self._scenes(chosen),
             feature_size=self.model.config.feature_size,
             guidance=guidance,
         )
+
+    def _scenes(self, chosen: Sequence[Example]) -> list[EncodedScene]:
+        """The scene of each example; examples about one picture share one object."""
+        found = {place: self.data.scene(place) for place in {item.scene for item in chosen}}
+        return [found[item.scene] for item in chosen]
 
     def _record(self, means: np.ndarray) -> dict[str, Any]:
         rounded = {name: round(float(v), 5) for name, v in zip(_NAMES, means, strict=True)}

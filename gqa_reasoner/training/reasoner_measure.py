@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gqa_reasoner.model.batch import collate
+from gqa_reasoner.model.encode import EncodedScene
 from gqa_reasoner.model.peers.base import Peer
 from gqa_reasoner.model.reasoner import ReasonerModel
-from gqa_reasoner.training.encoded_store import Example, Shard
+from gqa_reasoner.training.encoded_store import Example
 
-__all__ = ["batches_of", "collect_outputs", "fit_mixture", "measure"]
+__all__ = ["Scenes", "collect_outputs", "fit_mixture", "measure"]
 
 
-def batches_of(examples: Sequence[Example], size: int, *, span: int) -> Iterator[list[Example]]:
-    """Batches of similar length: sorted by length within spans of `span` batches."""
-    for start in range(0, len(examples), size * span):
-        part = sorted(
-            examples[start : start + size * span], key=lambda item: len(item.question.kind)
-        )
-        for first in range(0, len(part), size):
-            yield list(part[first : first + size])
+class Scenes(Protocol):
+    """What examples point into: a `Shard` or `MappedShards`."""
+
+    @property
+    def scenes(self) -> Sequence[EncodedScene]:
+        """By the examples' `scene`."""
+        ...
 
 
 def collect_outputs(
-    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example], size: int = 128
+    model: ReasonerModel | Peer, data: Scenes, examples: Sequence[Example], size: int = 128
 ) -> dict[str, Tensor]:
     """Neural logits and the mixture's inputs for many examples, in their order."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].question.kind))
@@ -54,7 +55,7 @@ def collect_outputs(
 
 
 def measure(
-    model: ReasonerModel | Peer, data: Shard, examples: Sequence[Example]
+    model: ReasonerModel | Peer, data: Scenes, examples: Sequence[Example]
 ) -> dict[str, float]:
     """Accuracy of the neural side; for the reasoner of the executed side and the mixture too."""
     outputs = collect_outputs(model, data, examples)
@@ -71,7 +72,7 @@ def measure(
 
 def fit_mixture(
     model: ReasonerModel,
-    data: Shard,
+    data: Scenes,
     examples: Sequence[Example],
     *,
     steps: int,

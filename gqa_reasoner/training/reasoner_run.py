@@ -16,14 +16,13 @@ from gqa_reasoner.model.peers.base import Peer, create_peer
 from gqa_reasoner.model.prepare_many import Tools
 from gqa_reasoner.model.reasoner import ReasonerConfig, ReasonerModel
 from gqa_reasoner.model.vocabulary import ReasonerVocabulary
-from gqa_reasoner.training.encoded_store import Shard
 from gqa_reasoner.training.feature_scenes import feature_size
+from gqa_reasoner.training.mapped_store import MappedShards
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig, uses_bfloat16
 from gqa_reasoner.training.reasoner_data import (
     DataSource,
     build_vocabulary,
     prepare_shards,
-    read_shards,
     read_source,
 )
 from gqa_reasoner.training.reasoner_engine import create_engine
@@ -89,7 +88,7 @@ def train_reasoner(
         return 0
     torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
-    shard = read_shards(shards)
+    shard = MappedShards(shards)
     size = _feature_size(detector, features) if config.use_features else 0
     model = _create(model_name, replace(config.model, feature_size=size), vocabulary)
     loop = ReasonerLoop(model, shard, config, output, seed, engine)
@@ -152,7 +151,7 @@ def _vocabulary(source: DataSource, detector: DetectorConfig | None) -> Reasoner
 
 def _export(
     loop: ReasonerLoop,
-    shard: Shard,
+    shard: MappedShards,
     config: ReasonerTrainingConfig,
     seed: int,
     output: Path,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,31 @@ def test_dropped_sources_have_no_influence() -> None:
     kept = drop_sources(batch, [Sources()] * 3)
     with torch.no_grad():
         torch.testing.assert_close(model(kept).logits, model(batch).logits)
+
+
+def test_a_model_built_without_a_source_never_sees_it(tmp_path: Path) -> None:
+    batch = collate([i.question for i in ITEMS], [i.scene for i in ITEMS], feature_size=6)
+    silent = replace(batch, edges=batch.edges._replace(weight=torch.zeros_like(batch.edges.weight)))
+    for name, same in (
+        ("executed", drop_sources(batch, [Sources(executed=False)] * 3)),
+        ("guidance", drop_sources(batch, [Sources(guidance=False)] * 3)),
+        ("edges", silent),
+    ):
+        whole, part = make_model(), make_model(without=(name,), executor_mixture=False)
+        part.save_pretrained(tmp_path / name)
+        part = ReasonerModel.from_pretrained(tmp_path / name)
+        whole.load_state_dict(part.state_dict())
+        assert part.config.without == (name,)
+        with torch.no_grad():
+            logits = part(batch).logits
+            torch.testing.assert_close(logits, whole(same).logits, atol=1e-5, rtol=1e-4)
+            assert not torch.equal(logits, whole(batch).logits)
+            mixed = part.mixture(logits, batch.executed, batch.executed_share, batch.signals)
+        torch.testing.assert_close(mixed.combined, logits.softmax(-1))
+    assert make_model(without=("edges",)).config.guided
+    assert not make_model(without=("program",)).config.guided
+    with pytest.raises(InputError, match=r"without: expected some of program, .* got 'words'"):
+        make_model(without=("words",))
 
 
 def test_guidance_reaches_the_answer_and_every_weight_learns() -> None:
