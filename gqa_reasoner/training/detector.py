@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the detector stage."""
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--data", type=Path, metavar="DIR",
-                      help="sceneGraphs.json and images/ to train on")  # fmt: skip
+                      help="images/ with GQA's sceneGraphs.json or Visual Genome's "
+                      "scene_graphs.json to train on")  # fmt: skip
     data.add_argument("--coco", metavar="FILE[#SUBSET]",
                       help="photographs with boxes: a COCO instances file to train on; #SUBSET "
                       "takes the images whose field `subset` says so")  # fmt: skip

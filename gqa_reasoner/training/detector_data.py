@@ -27,6 +27,7 @@ from detectors.faster_rcnn import Targets
 from detectors.images import load_image
 from detectors.scene import Scene
 from gqa_reasoner.data.scene_graphs import iterate_scene_graphs
+from gqa_reasoner.data.visual_genome import iterate_visual_genome, picture_sizes
 
 __all__ = [
     "DetectorData",
@@ -56,8 +57,24 @@ class PictureSet:
 
 
 def read_folder(folder: Path, limit: int | None = None) -> PictureSet:
-    """A folder with `sceneGraphs.json` and `images/`; see `read_scenes`."""
-    return PictureSet(str(folder), folder, read_scenes(folder / "sceneGraphs.json", limit))
+    """A folder of pictures with GQA's `sceneGraphs.json` or Visual Genome's `scene_graphs.json`.
+
+    Raises:
+        InputError: see `read_scenes` and `iterate_visual_genome`.
+    """
+    genome = folder / "scene_graphs.json"
+    if not genome.is_file() or (folder / "sceneGraphs.json").is_file():
+        return PictureSet(str(folder), folder, read_scenes(folder / "sceneGraphs.json", limit))
+    listed = folder / "image_data.json"
+    sizes = picture_sizes(listed) if listed.is_file() else {}
+
+    def size_of(image_id: str) -> tuple[int, int]:
+        return sizes.get(image_id) or load_image(find_image(folder, image_id)).size
+
+    scenes = list(itertools.islice(iterate_visual_genome(genome, size_of), limit))
+    if not scenes:
+        raise InputError(f"{genome}: scene graphs: the list is empty")
+    return PictureSet(str(folder), folder, scenes)
 
 
 def read_scenes(path: Path, limit: int | None = None) -> list[Scene]:
@@ -108,12 +125,12 @@ def build_vocabulary(
 
 
 def find_image(folder: Path, image_id: str) -> Path:
-    """The picture file of an image id in `folder` or its `images` folder.
+    """The picture file of an image id in `folder`, its `images` or Visual Genome's two folders.
 
     Raises:
         InputError: there is none.
     """
-    for parent in (folder / "images", folder):
+    for parent in (folder / "images", folder, folder / "VG_100K", folder / "VG_100K_2"):
         for suffix in _SUFFIXES:
             path = parent / f"{image_id}{suffix}"
             if path.is_file():

@@ -256,3 +256,30 @@ def test_what_cannot_be_started_is_refused(
     out = ["--output", str(tmp_path / "out")]
     assert main([*options, "--config", str(heads), *more, *out]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_visual_genome_files_train_too(world: Path, tmp_path: Path, options: list[str]) -> None:
+    genome = tmp_path / "genome"
+    (genome / "VG_100K_2").mkdir(parents=True)
+    records = []
+    for scene in read_scenes(world / "sceneGraphs.json"):
+        picture = world / "images" / f"{scene.image_id}.png"
+        (genome / "VG_100K_2" / picture.name).write_bytes(picture.read_bytes())
+        record = scene.to_gqa()
+        objects = [
+            {"object_id": int(key), "names": [item.pop("name")], **item}
+            for key, item in record["objects"].items()
+        ]
+        relations = [
+            {"subject_id": int(r.subject), "predicate": r.predicate, "object_id": int(r.object)}
+            for r in scene.relations
+        ]
+        records.append(
+            {"image_id": int(scene.image_id), "objects": objects, "relationships": relations}
+        )
+    (genome / "scene_graphs.json").write_text(json.dumps(records))
+    out = tmp_path / "out"
+    assert main([*options, "--data", str(genome), "--steps", "2", "--output", str(out)]) == 0
+    names = RegionDetector.from_pretrained(out / "weights").vocabulary
+    assert names.predicates == ("to the left of", "to the right of")
+    assert names.attributes == ("blue", "red")
