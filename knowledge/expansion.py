@@ -8,6 +8,7 @@ Deterministic: the same scene, question, store and seed give the same context.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from knowledge.matching import match_concepts, ontology_finder
 from knowledge.ontology import TOP, Ontology
 from knowledge.presuppositions import presuppositions
 from knowledge.retrieval import Candidates, Retriever
-from knowledge.store import TripleStore
+from knowledge.store import Triple, TripleStore
 
 __all__ = ["CoClickSource", "Expander", "TripleScorer", "expand"]
 
@@ -111,6 +112,8 @@ class Expander:
             dtype=np.float32,
         )
         self._find_name = ontology_finder(ontology)
+        self._is_a = lru_cache(maxsize=100_000)(ontology.is_a)
+        self._verbalized = lru_cache(maxsize=50_000)(self._verbalize)
         self._retriever = Retriever(store, ontology, self._lexical, cache_size)
 
     def expand(
@@ -235,8 +238,13 @@ class Expander:
         return scores
 
     def _text(self, index: int) -> str:
+        return self._verbalized(index)[1]
+
+    def _verbalize(self, index: int) -> tuple[Triple, str, int]:
+        """A triple, its text and how many words that has."""
         triple = self.store.triple_at(index)
-        return verbalize(triple.head, triple.relation, triple.tail)
+        text = verbalize(triple.head, triple.relation, triple.tail)
+        return triple, text, len(text.split())
 
     def _asked(self, question: str) -> dict[str, float]:
         """Lemmas of the attributes that the question asks for by their type."""
@@ -250,10 +258,7 @@ class Expander:
         """(A,) 1 where the question names the anchor or a category of it."""
         named = self.question_names(question)
         return np.array(
-            [
-                float(any(self.ontology.is_a(name, word) for word in named))
-                for name in candidates.names
-            ],
+            [float(any([self._is_a(name, word) for word in named])) for name in candidates.names],
             dtype=np.float32,
         )
 
@@ -282,24 +287,24 @@ class Expander:
             if index in seen:
                 continue
             seen.add(index)
-            item = self._scored(candidates, row, float(relevance[row]), parts)
-            if len(item.text.split()) > budget:
+            words = self._verbalized(index)[2]
+            if words > budget:
                 continue
-            budget -= len(item.text.split())
-            kept.append(item)
+            budget -= words
+            kept.append(self._scored(candidates, row, float(relevance[row]), parts))
             adjusted[anchors == anchors[best]] *= REPEAT_FACTOR
         return sorted(kept, key=lambda item: -item.relevance)
 
     def _scored(
         self, candidates: Candidates, row: int, relevance: float, parts: dict[str, np.ndarray]
     ) -> ScoredTriple:
-        triple = self.store.triple_at(int(candidates.indices[row]))
+        triple, text, _ = self._verbalized(int(candidates.indices[row]))
         anchor = int(candidates.anchors[row])
         return ScoredTriple(
             *triple,
             relevance=relevance,
             source="triples",
-            text=verbalize(triple.head, triple.relation, triple.tail),
+            text=text,
             object_ids=candidates.object_ids[anchor],
             parts={
                 **{name: float(values[row]) for name, values in parts.items()},

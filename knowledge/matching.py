@@ -8,6 +8,7 @@ list of names, and imports spaCy only when it is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from knowledge.lemmas import tokenize
@@ -54,8 +55,9 @@ def match_concepts(text: str, find: Finder, *, longest: int = 4) -> list[Match]:
 
 
 def ontology_finder(ontology: Ontology) -> Finder:
-    """Finds the canonical names of an ontology by any of their forms."""
+    """Finds the canonical names of an ontology by any of their forms; remembers what it found."""
 
+    @lru_cache(maxsize=50_000)
     def find(name: str) -> str | None:
         return ontology.canonical(name) if ontology.knows(name) else None
 

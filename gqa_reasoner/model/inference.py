@@ -23,6 +23,7 @@ from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 
 if TYPE_CHECKING:
     from gqa_reasoner.data.questions import Question
+    from gqa_reasoner.model.prepare_many import Preparer
     from gqa_reasoner.model.reasoner import ReasonerModel
     from gqa_reasoner.pipeline import Reasoner
     from gqa_reasoner.program.parser import ParseResult
@@ -234,6 +235,7 @@ def predict_questions(
     *,
     batch_size: int = 64,
     expansion: str | None = None,
+    preparer: Preparer | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predictions in the GQA form, streaming: `{"questionId", "prediction"}` in question order.
 
@@ -242,13 +244,16 @@ def predict_questions(
         scenes: by image id; a missing one raises.
         batch_size: questions per pass of the model.
         expansion: source of context; the reasoner's own by default.
+        preparer: of the same reasoner and scenes, kept from one call to the next for what it
+            remembers; a new one if None.
 
     Raises:
         InputError: a question's image has no scene.
     """
     from gqa_reasoner.model.prepare_many import Preparer, Tools
 
-    preparer = Preparer(reasoner.model.vocabulary, Tools.of(reasoner, expansion), scenes)
+    if preparer is None:
+        preparer = Preparer(reasoner.model.vocabulary, Tools.of(reasoner, expansion), scenes)
     stream = iter(questions)
     while chunk := list(islice(stream, batch_size)):
         prepared = preparer.prepare(chunk)

@@ -5,6 +5,7 @@ The processes are forked, so that weights, parser and scenes are shared and not 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -34,12 +35,17 @@ class PredictionPool:
     def __init__(self, reasoner: Reasoner, scenes: Mapping[str, Scene], workers: int) -> None:
         import torch
 
+        from gqa_reasoner.model.prepare_many import Preparer, Tools
+
         self.reasoner, self.scenes = reasoner, scenes
         self.pool: ProcessPoolExecutor | None = None
         reasoner.model.for_prediction()
+        tools = Tools.of(reasoner)
+        tools.prepare()
+        self.preparer = Preparer(reasoner.model.vocabulary, tools, scenes)
+        gc.freeze()  # what is loaded stays: the collector need not look through it again
         if workers > 1:
             torch.set_num_threads(1)
-            _ = (reasoner.parser, reasoner.ontology, reasoner.store, reasoner.coclick)
             _shared[:] = [self]
             self.pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=_start)
 
@@ -49,17 +55,27 @@ class PredictionPool:
         Raises:
             InputError: a question's image has no scene.
         """
-        if self.pool is None:
-            yield from self._predict(questions)
-            return
         parts = [questions[start : start + CHUNK] for start in range(0, len(questions), CHUNK)]
-        for records in self.pool.map(_work, parts):
+        run = map(self._predict, parts) if self.pool is None else self.pool.map(_work, parts)
+        for records in run:
             yield from records
 
-    def _predict(self, questions: Sequence[Question]) -> Iterator[dict[str, Any]]:
+    def _predict(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Predict a chunk; the collector of garbage waits, and then looks at what is new alone."""
         from gqa_reasoner.model.inference import predict_questions
 
-        return predict_questions(self.reasoner, questions, self.scenes, batch_size=128)
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return list(
+                predict_questions(
+                    self.reasoner, questions, self.scenes, batch_size=128, preparer=self.preparer
+                )
+            )
+        finally:
+            if enabled:
+                gc.enable()
+            gc.collect(1)
 
     def __enter__(self) -> PredictionPool:
         return self
@@ -73,6 +89,7 @@ class PredictionPool:
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
             _shared.clear()
+        gc.unfreeze()
 
 
 def _start() -> None:
@@ -83,4 +100,4 @@ def _start() -> None:
 
 def _work(questions: Sequence[Question]) -> list[dict[str, Any]]:
     pool: PredictionPool = _shared[0]
-    return list(pool._predict(questions))
+    return pool._predict(questions)

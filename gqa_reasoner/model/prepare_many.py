@@ -77,23 +77,27 @@ class Tools:
         )
 
     def parse(self, questions: Sequence[str]) -> list[ParseResult]:
-        """Parse each, remembering the last ones."""
+        """The likeliest program of each, remembering the last ones."""
         new = [text for text in dict.fromkeys(questions) if text not in self._parses]
         if len(self._parses) + len(new) > KEPT_PARSES:
             self._parses.clear()
             new = list(dict.fromkeys(questions))
         if new:
-            self._parses.update(zip(new, self.parser.parse_batch(new), strict=True))
+            self._parses.update(zip(new, self.parser.parse_batch(new, top_k=1), strict=True))
         return [self._parses[text] for text in questions]
+
+    def prepare(self) -> None:
+        """Make what expansion needs, which `expand` does at its first call otherwise."""
+        if self._expander is None and self.expansion != "none":
+            from knowledge.expansion import Expander
+
+            self._expander = Expander(self.store, self.ontology, coclick=self.coclick)
 
     def expand(self, scene: Scene, question: str, question_id: str | None = None) -> Context | None:
         """The context of one question, None when expansion is off."""
         if self.expansion == "none":
             return None
-        if self._expander is None:
-            from knowledge.expansion import Expander
-
-            self._expander = Expander(self.store, self.ontology, coclick=self.coclick)
+        self.prepare()
         return self._expander.expand(
             scene, question, mode=self.expansion, seed=self.seed, question_id=question_id
         )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ __all__ = ["ParseFailure", "ParseResult", "ProgramParser", "ScoredProgram"]
 
 _DEFAULT = Path(__file__).resolve().parents[1] / "weights" / "parser"
 _FORMAT = 1
+_KEPT_READINGS = 200_000
+"""Readings of words that are kept from one question to the next."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class ProgramParser:
         self.lexicon = lexicon
         self.weights = weights
         self.vocabulary = vocabulary or OntologyVocabulary()
+        self._memory: dict[Any, Any] = {}
 
     def parse(self, question: str, top_k: int = 5) -> ParseResult:
         """Programs of a question.
@@ -108,8 +112,10 @@ class ProgramParser:
         if reason is not None:
             return ParseResult((), ParseFailure(reason))
         chart, readings = readings_of(
-            question, self.lexicon, self.weights, self.vocabulary, self.tokenizer
+            question, self.lexicon, self.weights, self.vocabulary, self.tokenizer, self._memory
         )
+        if len(self._memory) > _KEPT_READINGS:
+            self._memory.clear()
         ranked = rank(readings, top_k)
         if not ranked:
             reason = "no question form of the language covers these words"

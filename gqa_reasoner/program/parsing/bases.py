@@ -5,7 +5,8 @@ Legend: a chain is a tuple of (operation, argument) pairs, each working on the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from gqa_reasoner.program.parsing import words
@@ -18,6 +19,9 @@ __all__ = ["Base", "BaseChart", "Chain", "best_readings", "filter_step"]
 Chain = tuple[tuple[str, str], ...]
 _READINGS = 5
 _LONGEST_NAME = 4
+_BY_FILTERS = attrgetter("end", "filters")
+_BY_NAME = attrgetter("end", "name", "filters")
+_SCORE = attrgetter("score")
 _Reading = TypeVar("_Reading", bound=Any)
 
 
@@ -106,7 +110,7 @@ class BaseChart(SmallPhraseChart):
             if rest > end:
                 found.append(_Adjectives(end, (step,), item.score, item.features))
         count = 4 * _READINGS if self.aligning else _READINGS + 1
-        self._memo[key] = best_readings(found, lambda one: (one.end, one.filters), count)
+        self._memo[key] = best_readings(found, _BY_FILTERS, count)
         return self._memo[key]
 
     def bases(self, start: int, context: str) -> list[Base]:
@@ -118,7 +122,7 @@ class BaseChart(SmallPhraseChart):
         for end, item in self._pronouns(start, context):
             readings.append(Base(end, item.value, (), item.score, item.features, "the"))
         for begin, determiner in self._determiner(start):
-            lead = self.item(None, ((f"determiner:{determiner}:{context}", 1.0),))
+            lead = self.mark(f"determiner:{determiner}:{context}")
             for before in self._adjectives(begin):
                 for end, noun in self.nouns(before.end, context):
                     pair = self._agreement(before.filters, noun.value)
@@ -127,7 +131,7 @@ class BaseChart(SmallPhraseChart):
                     readings.append(
                         Base(end, noun.value, before.filters, total, features, determiner)
                     )
-        self._memo[key] = best_readings(readings, lambda base: (base.end, base.name, base.filters))
+        self._memo[key] = best_readings(readings, _BY_NAME)
         return self._memo[key]
 
     def _pronouns(self, start: int, context: str) -> list[tuple[int, Item]]:
@@ -151,6 +155,10 @@ class BaseChart(SmallPhraseChart):
 
     def _agreement(self, filters: Chain, name: str) -> Item:
         """How often these attribute values had these types with this name."""
+        key = ("agreement", filters, name)
+        return self.remembered(key, lambda: self._agreement_features(filters, name))
+
+    def _agreement_features(self, filters: Chain, name: str) -> Features:
         features: Features = ()
         for operation, value in filters:
             if operation == "filter knowledge":
@@ -162,7 +170,7 @@ class BaseChart(SmallPhraseChart):
                 features += self.agreement(kind, value, name)
         if filters:
             features += ((f"adjectives:{len(filters)}", 1.0),)
-        return self.item(None, features)
+        return features
 
 
 def _is_word(token: str) -> bool:
@@ -170,17 +178,23 @@ def _is_word(token: str) -> bool:
 
 
 def best_readings(
-    readings: Iterable[_Reading], identity: Callable[[_Reading], Hashable], count: int = _READINGS
+    readings: Sequence[_Reading], identity: Callable[[_Reading], Hashable], count: int = _READINGS
 ) -> list[_Reading]:
     """The best `count` readings with distinct identities for each end (or in all)."""
+    if len(readings) < 2:
+        return list(readings)
     kept: dict[Hashable, _Reading] = {}
-    for reading in sorted(readings, key=lambda reading: -reading.score):
+    for reading in sorted(readings, key=_SCORE, reverse=True):
         kept.setdefault(identity(reading), reading)
+    distinct = list(kept.values())
+    if len(distinct) <= count:
+        return distinct
+    if not hasattr(distinct[0], "end"):
+        return distinct[:count]
     per_end: dict[object, int] = {}
     out = []
-    for reading in kept.values():
-        end = getattr(reading, "end", None)
-        per_end[end] = per_end.get(end, 0) + 1
-        if per_end[end] <= count:
+    for reading in distinct:
+        seen = per_end[reading.end] = per_end.get(reading.end, 0) + 1
+        if seen <= count:
             out.append(reading)
     return out

@@ -6,7 +6,7 @@ of (name, value) pairs and the score is their weighted sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
@@ -44,6 +44,8 @@ class Chart:
         hints: values to offer wherever they could stand ("name", "attribute", "relation" → values);
             used in training alone, to reach the record's own program.
         lemmas: word → lemma where a tokenizer gives them; further singulars of names.
+        memory: readings of words alone, wherever they stand; to be shared by the charts of one
+            parser, whose lexicon and weights stay as they are. None in training.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Chart:
         vocabulary: Vocabulary,
         hints: Mapping[str, Iterable[str]] | None = None,
         lemmas: Mapping[str, str] | None = None,
+        memory: dict[Any, Any] | None = None,
     ) -> None:
         self.tokens, self.indirect = plain_wording(tokens)
         self.size = len(self.tokens)
@@ -65,11 +68,23 @@ class Chart:
         self.lemmas = lemmas or {}
         self.work = 0
         self._memo: dict[tuple[Any, ...], Any] = {}
+        self._memory: dict[Any, Any] = memory if memory is not None else {}
 
     def item(self, value: Any, features: Features) -> Item:
         """A reading with its score."""
         get = self.weights.get
         return Item(sum(get(name, 0.0) * x for name, x in features), value, features)
+
+    def mark(self, name: str) -> Item:
+        """A reading of nothing with one feature."""
+        return self.remembered(name, lambda: ((name, 1.0),))
+
+    def remembered(self, key: Any, features: Callable[[], Features]) -> Item:
+        """A reading of nothing whose features depend on `key` alone, made once."""
+        found: Item | None = self._memory.get(key)
+        if found is None:
+            found = self._memory[key] = self.item(None, features())
+        return found
 
     def word(self, position: int) -> str:
         """The token at a position, "" past the end."""
@@ -119,13 +134,14 @@ class Chart:
         Args:
             context: "x" after "is there", "o" as an alternative, "d" elsewhere.
         """
-        key = ("names", start, end, context)
-        if key not in self._memo:
-            self._memo[key] = self._names(start, end, context)
-        return self._memo[key]
-
-    def _names(self, start: int, end: int, context: str) -> list[Item]:
         surface = " ".join(self.tokens[start:end])
+        key = ("names", surface, context, self.lemmas.get(self.tokens[end - 1]))
+        found: list[Item] | None = self._memory.get(key)
+        if found is None:
+            found = self._memory[key] = self._names(surface, start, end, context)
+        return found
+
+    def _names(self, surface: str, start: int, end: int, context: str) -> list[Item]:
         stems = self._stems(surface)
         candidates: dict[str, str] = {}
         for stem in stems:
@@ -225,12 +241,18 @@ class Chart:
         if key not in self._memo:
             found: list[tuple[int, Item]] = []
             for end in range(start + 1, min(start + 3, self.size) + 1):
-                found.extend((end, item) for item in self._attribute_readings(start, end, kind))
+                surface = " ".join(self.tokens[start:end])
+                readings = self._memory.get(("attribute", surface, kind))
+                if readings is None:
+                    readings = self._attribute_readings(surface, start, end, kind)
+                    self._memory["attribute", surface, kind] = readings
+                found.extend([(end, item) for item in readings])
             self._memo[key] = found
         return self._memo[key]
 
-    def _attribute_readings(self, start: int, end: int, only: str | None) -> list[Item]:
-        surface = " ".join(self.tokens[start:end])
+    def _attribute_readings(
+        self, surface: str, start: int, end: int, only: str | None
+    ) -> list[Item]:
         row = self.lexicon.row("attribute", surface)
         types = self.vocabulary.attribute_types(surface)
         if surface in _SWITCHED:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from gqa_reasoner.program.operations import OPERATIONS
 from gqa_reasoner.program.parsing import forms, words
 from gqa_reasoner.program.parsing.builders import Builder, Draft, Outcome
-from gqa_reasoner.program.parsing.chart import Features
+from gqa_reasoner.program.parsing.chart import Features, Item
 from gqa_reasoner.program.parsing.phrases import PhraseChart
 from gqa_reasoner.program.parsing.relations import REVERSED
 from gqa_reasoner.program.parsing.slots import SKIP, SLOTS
@@ -41,6 +41,10 @@ class Reading(NamedTuple):
     draft: Draft
     features: Features
     form: str
+
+
+_Complete = tuple[str, Builder, tuple[Any, ...], float, Features]
+"""Form, builder, values of the slots, score and features of a way through the trie."""
 
 
 class _Node:
@@ -87,11 +91,13 @@ def _trie() -> _Node:
 def read_question(chart: PhraseChart) -> list[Reading]:
     """All readings of the question, best first; [] if no form covers it."""
     readings: list[Reading] = []
-    for name, builder, values, score, features in _walk(chart, _trie(), 0, (), 0.0, ()):
+    complete: list[_Complete] = []
+    _walk(chart, _trie(), 0, (), 0.0, (), complete)
+    for name, builder, values, score, features in complete:
         for draft, extra in _completed(chart, builder(values)):
             draft = tuple(map(_forward, draft))
             if all(operation in OPERATIONS for operation, _, _ in draft):
-                own = chart.item(None, ((f"form:{name}", 1.0), *_resolved(chart, extra)))
+                own = _own(chart, name, extra)
                 readings.append(Reading(score + own.score, draft, features + own.features, name))
     readings.sort(key=lambda reading: (-reading.score, reading.draft))
     return readings
@@ -126,6 +132,13 @@ def _forward(step: tuple[str, str, tuple[int, ...]]) -> tuple[str, str, tuple[in
     return operation, f"{name},{predicate},{_OTHER_END.get(direction, direction)}", dependencies
 
 
+def _own(chart: PhraseChart, form: str, extra: Features) -> Item:
+    """What a reading has beside the readings of its slots."""
+    return chart.remembered(
+        ("form", form, extra), lambda: ((f"form:{form}", 1.0), *_resolved(chart, extra))
+    )
+
+
 def _resolved(chart: PhraseChart, extra: Features) -> Iterator[tuple[str, float]]:
     for name, value in extra:
         if name.startswith("~place|"):
@@ -153,15 +166,17 @@ def _walk(
     values: tuple[Any, ...],
     score: float,
     features: Features,
-) -> Iterator[tuple[str, Builder, tuple[Any, ...], float, Features]]:
+    complete: list[_Complete],
+) -> None:
+    """Add every way from `node` to the end of the question to `complete`."""
     if position == chart.size:
         for name, builder in node.rules:
-            yield name, builder, values, score, features
+            complete.append((name, builder, values, score, features))
     else:
         following = node.words.get(chart.tokens[position])
         if following is not None:
-            yield from _walk(chart, following, position + 1, values, score, features)
+            _walk(chart, following, position + 1, values, score, features, complete)
     for slot, following in node.slots.items():
         for end, value, gain, more in chart.matches(slot, position, SLOTS[slot]):
             kept = values if value is SKIP else (*values, value)
-            yield from _walk(chart, following, end, kept, score + gain, features + more)
+            _walk(chart, following, end, kept, score + gain, features + more, complete)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp
+from typing import Any
 
 from detectors.errors import InputError
+from gqa_reasoner.program.parsing.builders import Draft
 from gqa_reasoner.program.parsing.clauses import Reading, read_question
 from gqa_reasoner.program.parsing.lexicon import Lexicon
 from gqa_reasoner.program.parsing.phrases import PhraseChart
@@ -50,10 +52,11 @@ def readings_of(
     weights: Mapping[str, float],
     vocabulary: Vocabulary,
     tokenizer: Tokenizer = plain_tokens,
+    memory: dict[Any, Any] | None = None,
 ) -> tuple[PhraseChart, list[Reading]]:
-    """The chart and all readings of a question, best first."""
+    """The chart and all readings of a question, best first; `memory` as in `Chart`."""
     tokens, lemmas = tokenizer(question)
-    chart = PhraseChart(tokens, lexicon, weights, vocabulary, lemmas=lemmas)
+    chart = PhraseChart(tokens, lexicon, weights, vocabulary, lemmas=lemmas, memory=memory)
     return chart, read_question(chart)
 
 
@@ -66,25 +69,21 @@ def rank(readings: list[Reading], top_k: int) -> list[tuple[Program, float]]:
     if not readings:
         return []
     top = readings[0].score
-    masses: dict[object, float] = {}
+    masses: dict[Draft, float] = {}
     for reading in readings:
         masses[reading.draft] = masses.get(reading.draft, 0.0) + exp(reading.score - top)
     whole = sum(masses.values())
     ranked: list[tuple[Program, float]] = []
-    for reading in readings:
-        mass = masses.pop(reading.draft, None)
-        if mass is None:
-            continue
-        program = Program(tuple(Step(*step) for step in reading.draft))
+    for draft in sorted(masses, key=masses.__getitem__, reverse=True):
+        program = Program(tuple([Step(*step) for step in draft]))
         try:
             validate(program)
         except InputError:
             continue
-        ranked.append((program, mass / whole))
-        if len(ranked) >= 2 * top_k:
+        ranked.append((program, masses[draft] / whole))
+        if len(ranked) == top_k:
             break
-    ranked.sort(key=lambda pair: -pair[1])
-    return ranked[:top_k]
+    return ranked
 
 
 def best_fragment(chart: PhraseChart) -> Program | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gqa_reasoner.program.parsing import words
 from gqa_reasoner.program.parsing.chart import Item
 from gqa_reasoner.program.parsing.morphology import gerund, participle
@@ -52,7 +54,20 @@ _ABLE = {
 _ANYONE = frozenset(("you", "one", "we", "people", "i", "someone", "somebody", "they"))
 _WHERE = frozenset(("on", "in", "with", "from"))
 _STAYING = frozenset(("sit", "sleep", "lie", "rest"))
-_CLASSES = {"BE": words.BE, "USUALLY": words.USUALLY}
+_CLASSES: dict[str, Collection[str]] = {"BE": words.BE, "USUALLY": words.USUALLY}
+
+
+def _clauses_by_word() -> dict[str, list[tuple[str, list[Collection[str]], str, str]]]:
+    """First word → its clauses in order: pattern, allowed words of each place, relation, after."""
+    table: dict[str, list[tuple[str, list[Collection[str]], str, str]]] = {}
+    for pattern, relation, after in _CLAUSES:
+        allowed = [_CLASSES.get(element, (element,)) for element in pattern.split()]
+        for word in allowed[0]:
+            table.setdefault(word, []).append((pattern, allowed, relation, after))
+    return table
+
+
+_CLAUSES_BY_WORD = _clauses_by_word()
 
 
 def _says_able(first: str, second: str) -> bool:
@@ -88,16 +103,12 @@ class KnowledgeChart(RelationChart):
     def _knowledge(self, start: int) -> list[tuple[int, Item]]:
         found = []
         best = 0
-        for pattern, relation, after in _CLAUSES:
-            elements = pattern.split()
+        for pattern, elements, relation, after in _CLAUSES_BY_WORD.get(self.word(start), ()):
             length = len(elements)
             inside = self.tokens[start : start + length]
             if length < best or len(inside) < length:
                 continue
-            if not all(
-                token in _CLASSES.get(element, (element,))
-                for token, element in zip(inside, elements, strict=True)
-            ):
+            if not all(token in allowed for token, allowed in zip(inside, elements, strict=True)):
                 continue
             for end in self._tail_ends(start + length):
                 stop = end

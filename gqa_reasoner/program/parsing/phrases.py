@@ -8,6 +8,7 @@ another noun phrase, whose chain then comes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from gqa_reasoner.program.parsing import words
@@ -21,6 +22,8 @@ Match = tuple[int, Any, float, Features]
 Slot = Callable[["PhraseChart", int], Iterator[Match]]
 _MOST_WORK = 20_000
 """Phrases tried for one question at most; GQA's questions need a few hundred."""
+_BY_CHAIN = attrgetter("value.chain")
+_BY_MEANING = attrgetter("end", "filters", "relation")
 _OWNERS = {"his": "he", "her": "she", "their": "they", "its": "it"}
 
 
@@ -65,44 +68,34 @@ class PhraseChart(BaseChart):
         self._memo[key] = found
         if start >= self.size:
             return found
-        for end, item in self._owned(start, context):
-            found.setdefault(end, []).append(item)
+        owner = _OWNERS.get(self.word(start))
+        if owner:  # `his hair`: the owner's chain comes from the pronoun
+            phrase = Phrase((("select", owner),), owner, (), True)
+            item = self.item(phrase, (("owned", 1.0),))
+            self._possess(found, [item], start + 1, context)
         for base in self.bases(start, context):
-            for end, item in self._extended(
-                base, base.end, None, base.filters, base.score, base.features, 0
-            ):
-                found.setdefault(end, []).append(item)
+            self._extend(found, base, base.end, None, base.filters, base.score, base.features, 0)
         for end in sorted(found):
             if self.word(end) == "'s":
-                for stop, item in list(self._possessed(found[end], end + 1, context)):
-                    found.setdefault(stop, []).append(item)
+                self._possess(found, list(found[end]), end + 1, context)
         for end, items in found.items():
-            found[end] = best_readings(items, lambda item: item.value.chain)
+            found[end] = best_readings(items, _BY_CHAIN)
         return found
 
-    def _owned(self, start: int, context: str) -> Iterator[tuple[int, Item]]:
-        """`his hair`: the owner's chain comes from the pronoun."""
-        owner = _OWNERS.get(self.word(start))
-        if owner:
-            chain: Chain = (("select", owner),)
-            mark: Features = (("owned", 1.0),)
-            item = self.item(Phrase(chain, owner, (), True), mark)
-            yield from self._possessed([item], start + 1, context)
-
-    def _possessed(
-        self, owners: list[Item], start: int, context: str
-    ) -> Iterator[tuple[int, Item]]:
+    def _possess(
+        self, found: dict[int, list[Item]], owners: list[Item], start: int, context: str
+    ) -> None:
+        """Add what the owners have, read from `start` on, to the phrases found."""
         for owner in owners[:2]:
             for base in self.bases(start, context):
                 relation = ("of", "s", owner.value.chain)
                 features = owner.features + base.features + (("possessive", 1.0),)
                 score = owner.score + base.score + self.weights.get("possessive", 0.0)
-                yield from self._extended(
-                    base, base.end, relation, base.filters, score, features, 1
-                )
+                self._extend(found, base, base.end, relation, base.filters, score, features, 1)
 
-    def _extended(
+    def _extend(
         self,
+        found: dict[int, list[Item]],
         base: Base,
         end: int,
         relation: tuple[str, str, Chain] | None,
@@ -110,14 +103,15 @@ class PhraseChart(BaseChart):
         score: float,
         features: Features,
         depth: int,
-    ) -> Iterator[tuple[int, Item]]:
+    ) -> None:
+        """Add a phrase that ends at `end`, and it with every modifier, to the phrases found."""
         if relation is None:
             chain: Chain = (("select", base.name), *filters)
         else:
             predicate, direction, inner = relation
             chain = (*inner, ("relate", f"{base.name},{predicate},{direction}"), *filters)
         phrase = Phrase(chain, base.name, filters, depth == 0, base.determiner)
-        yield end, Item(score, phrase, features)
+        found.setdefault(end, []).append(Item(score, phrase, features))
         self.work += 1
         if depth >= 3 or self.work > _MOST_WORK:
             return
@@ -125,7 +119,8 @@ class PhraseChart(BaseChart):
             if modifier.relation is not None and relation is not None:
                 continue
             pair = self._attachment(base, relation, modifier)
-            yield from self._extended(
+            self._extend(
+                found,
                 base,
                 modifier.end,
                 modifier.relation or relation,
@@ -139,6 +134,12 @@ class PhraseChart(BaseChart):
         self, base: Base, relation: tuple[str, str, Chain] | None, modifier: _Modifier
     ) -> Item:
         """How well a modifier goes with the name (and with a relation already there)."""
+        related = modifier.relation[:2] if modifier.relation is not None else None
+        late = relation is not None
+        key = ("attachment", base.name, late, modifier.kind, modifier.filters, related)
+        return self.remembered(key, lambda: self._attachment_features(base, late, modifier))
+
+    def _attachment_features(self, base: Base, late: bool, modifier: _Modifier) -> Features:
         features = self._agreement(modifier.filters, base.name).features
         if modifier.kind in ("knowledge", "use"):
             known, _, tail = modifier.filters[0][1].partition(",")
@@ -148,7 +149,7 @@ class PhraseChart(BaseChart):
                 (f"knows:{known}:{living}", 1.0),
                 (f"knows:{known}:{tail.split()[0]}:{group}", 1.0),
             )
-        if relation is not None:
+        if late:
             kind = "knowledge" if modifier.kind == "use" else modifier.kind
             features += ((f"late:{kind}", 1.0),)
         if modifier.relation is not None:
@@ -161,7 +162,7 @@ class PhraseChart(BaseChart):
                 (f"relates:{form}:{direction}:{group}", 1.0),
                 (f"relates:{first}:{direction}:{group}", 1.0),
             )
-        return self.item(None, features)
+        return features
 
     # -- modifiers after the name -----------------------------------------------------------
 
@@ -170,7 +171,7 @@ class PhraseChart(BaseChart):
         key = ("modifiers", start)
         if key not in self._memo:
             found = [*self._plain_modifiers(start), *self._relative_modifiers(start)]
-            self._memo[key] = best_readings(found, lambda m: (m.end, m.filters, m.relation))
+            self._memo[key] = best_readings(found, _BY_MEANING)
         return self._memo[key]
 
     def _modifier(
@@ -181,7 +182,7 @@ class PhraseChart(BaseChart):
         filters: Chain = (),
         relation: tuple[str, str, Chain] | None = None,
     ) -> _Modifier:
-        own = self.item(None, ((f"modifier:{kind}", 1.0),))
+        own = self.mark(f"modifier:{kind}")
         score = own.score + sum(part.score for part in parts)
         features = own.features
         for part in parts:
@@ -261,7 +262,7 @@ class PhraseChart(BaseChart):
         for middle, predicate in self.relations(start, finite=kind == "that"):
             for end, items in self.phrases(middle).items():
                 for item in items:
-                    inner = self.item(None, ((f"inner:{item.value.determiner}", 1.0),))
+                    inner = self.mark(f"inner:{item.value.determiner}")
                     yield self._modifier(
                         end,
                         f"subject {kind}",

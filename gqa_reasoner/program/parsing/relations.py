@@ -19,6 +19,10 @@ _IRREGULAR_PARTICIPLES = frozenset(
     listed("worn seen made held hung cut built shown hit put thrown drawn eaten driven kept caught")
 )
 _SINGLE_PREPOSITIONS = frozenset(phrase[0] for phrase in words.PREPOSITIONS if len(phrase) == 1)
+_PREPOSITIONS_BY_WORD = {
+    first: [phrase for phrase in words.PREPOSITIONS if phrase[0] == first]
+    for first in dict.fromkeys(phrase[0] for phrase in words.PREPOSITIONS)
+}
 _NOT_FINITE = ("prep", "than", "ing", "participle")
 _SIDE = re.compile(r"(?:(?:to|on|at) (?:the )?)?(left|right)(?:-hand)?(?: side)? of")
 
@@ -41,15 +45,22 @@ class RelationChart(Chart):
             for end, shape in self._relation_spans(start, base):
                 if not finite and not shape.startswith(_NOT_FINITE):
                     continue
-                found.extend((end, item) for item in self._predicates(start, end, shape))
+                tokens = self.tokens[start:end]
+                surface = " ".join(tokens)
+                readings = self._memory.get(("relation", surface, shape))
+                if readings is None:
+                    readings = self._predicates(tokens, surface, shape)
+                    self._memory["relation", surface, shape] = readings
+                found.extend([(end, item) for item in readings])
             self._memo[key] = found
         return self._memo[key]
 
     def _prepositions(self, start: int) -> list[int]:
+        possible = _PREPOSITIONS_BY_WORD.get(self.word(start))
+        if possible is None:
+            return []
         tokens = tuple(self.tokens[start : start + 5])
-        ends = [
-            start + len(phrase) for phrase in words.PREPOSITIONS if tokens[: len(phrase)] == phrase
-        ]
+        ends = [start + len(phrase) for phrase in possible if tokens[: len(phrase)] == phrase]
         if ends and tokens[1:2] == ("of",) and tokens[0] not in ("of", "out"):
             ends.append(start + 2)
         return list(dict.fromkeys(ends))
@@ -82,9 +93,7 @@ class RelationChart(Chart):
             spans += [(end, f"{shape}+prep") for end in self._prepositions(after + 1)]
         return list(dict.fromkeys(spans))
 
-    def _predicates(self, start: int, end: int, shape: str) -> list[Item]:
-        tokens = self.tokens[start:end]
-        surface = " ".join(tokens)
+    def _predicates(self, tokens: list[str], surface: str, shape: str) -> list[Item]:
         row = self.lexicon.row("relation", surface)
         rule = _predicate_by_rule(tokens, shape)
         total = min(sum(row.values()), 3)

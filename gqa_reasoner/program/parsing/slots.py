@@ -178,6 +178,8 @@ def relation_pair(chart: PhraseChart, start: int) -> Iterator[Match]:
     """`to the left or to the right of`, `in front or behind` → (predicate, predicate)."""
     sides = {"left": "to the left of", "right": "to the right of"}
     tokens = chart.tokens[start : start + 12]
+    if "or" not in tokens:
+        return
     text = " ".join(tokens)
     for first, second in (("left", "right"), ("right", "left")):
         for of in ("", "of "):

@@ -27,6 +27,11 @@ _WRAPPERS = tuple(
         "|",
     )
 )
+_WRAPPERS_BY_WORD = {
+    first: [one for one in sorted(_WRAPPERS, key=len, reverse=True) if one[0] == first]
+    for first in dict.fromkeys(wrapper[0] for wrapper in _WRAPPERS)
+}
+"""Longest first."""
 _BELIEFS = tuple(
     tuple(text.split())
     for text in listed(
@@ -125,7 +130,7 @@ def _unwrapped(tokens: list[str]) -> tuple[list[str], bool]:
     """Without `can you tell me`; a noun phrase left alone is asked for by `what is`."""
     indirect = False
     for _ in range(2):
-        for wrapper in sorted(_WRAPPERS, key=len, reverse=True):
+        for wrapper in _WRAPPERS_BY_WORD.get(tokens[0], ()) if tokens else ():
             if not _starts(tokens, wrapper) or len(tokens) <= len(wrapper) + 1:
                 continue
             rest = tokens[len(wrapper) :]
@@ -207,6 +212,8 @@ def _ordered(tokens: list[str]) -> list[str]:
 
 
 def _replaced(tokens: list[str], old: tuple[str, ...], new: tuple[str, ...]) -> list[str]:
+    if old[0] not in tokens:
+        return tokens
     for place in range(1, len(tokens) - len(old)):
         if _starts(tokens, old, place):
             return [*tokens[:place], *new, *tokens[place + len(old) :]]
