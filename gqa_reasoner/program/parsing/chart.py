@@ -45,7 +45,8 @@ class Chart:
             used in training alone, to reach the record's own program.
         lemmas: word → lemma where a tokenizer gives them; further singulars of names.
         memory: readings of words alone, wherever they stand; to be shared by the charts of one
-            parser, whose lexicon and weights stay as they are. None in training.
+            parser, whose lexicon and weights stay as they are. Given, readings have scores and no
+            features; None in training, which needs them.
     """
 
     def __init__(
@@ -67,17 +68,20 @@ class Chart:
         self.aligning = hints is not None
         self.lemmas = lemmas or {}
         self.work = 0
-        self._memo: dict[tuple[Any, ...], Any] = {}
+        self._memo: dict[Any, Any] = {}
         self._memory: dict[Any, Any] = memory if memory is not None else {}
+        self._scores_only = memory is not None
 
     def item(self, value: Any, features: Features) -> Item:
         """A reading with its score."""
         get = self.weights.get
-        return Item(sum(get(name, 0.0) * x for name, x in features), value, features)
+        score = sum([get(name, 0.0) * x for name, x in features])
+        return Item(score, value, () if self._scores_only else features)
 
     def mark(self, name: str) -> Item:
         """A reading of nothing with one feature."""
-        return self.remembered(name, lambda: ((name, 1.0),))
+        found: Item | None = self._memory.get(name)
+        return found if found is not None else self.remembered(name, lambda: ((name, 1.0),))
 
     def remembered(self, key: Any, features: Callable[[], Features]) -> Item:
         """A reading of nothing whose features depend on `key` alone, made once."""

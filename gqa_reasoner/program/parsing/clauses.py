@@ -176,7 +176,15 @@ def _walk(
         following = node.words.get(chart.tokens[position])
         if following is not None:
             _walk(chart, following, position + 1, values, score, features, complete)
-    for slot, following in node.slots.items():
-        for end, value, gain, more in chart.matches(slot, position, SLOTS[slot]):
+    if not node.slots:
+        return
+    matches = chart.matches(position)
+    for name, after in node.slots.items():
+        found = matches.get(name)
+        if found is None:
+            found = matches[name] = list(SLOTS[name](chart, position))
+        for end, value, gain, more in found:
+            if not after.slots and end < chart.size and chart.tokens[end] not in after.words:
+                continue
             kept = values if value is SKIP else (*values, value)
-            _walk(chart, following, end, kept, score + gain, features + more, complete)
+            _walk(chart, after, end, kept, score + gain, features + more, complete)

@@ -50,12 +50,12 @@ class _Modifier(NamedTuple):
 class PhraseChart(BaseChart):
     """Adds noun phrases and their modifiers to the chart."""
 
-    def matches(self, name: str, start: int, slot: Slot) -> list[Match]:
-        """What a slot matches at a position, computed once."""
-        key = ("slot", name, start)
-        if key not in self._memo:
-            self._memo[key] = list(slot(self, start))
-        return self._memo[key]
+    def matches(self, start: int) -> dict[str, list[Match]]:
+        """Where the matches of slots at a position are kept, by the slot's name."""
+        found: dict[str, list[Match]] | None = self._memo.get(start)
+        if found is None:
+            found = self._memo[start] = {}
+        return found
 
     # -- noun phrases -----------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class PhraseChart(BaseChart):
         return self.remembered(key, lambda: self._attachment_features(base, late, modifier))
 
     def _attachment_features(self, base: Base, late: bool, modifier: _Modifier) -> Features:
-        features = self._agreement(modifier.filters, base.name).features
+        features = self._agreement_features(modifier.filters, base.name)
         if modifier.kind in ("knowledge", "use"):
             known, _, tail = modifier.filters[0][1].partition(",")
             group = self.vocabulary.noun_class(base.name)

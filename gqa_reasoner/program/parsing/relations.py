@@ -41,21 +41,33 @@ class RelationChart(Chart):
         """
         key = ("relations", start, base, finite)
         if key not in self._memo:
-            found: list[tuple[int, Item]] = []
-            for end, shape in self._relation_spans(start, base):
-                if not finite and not shape.startswith(_NOT_FINITE):
-                    continue
-                tokens = self.tokens[start:end]
-                surface = " ".join(tokens)
-                readings = self._memory.get(("relation", surface, shape))
-                if readings is None:
-                    readings = self._predicates(tokens, surface, shape)
-                    self._memory["relation", surface, shape] = readings
-                found.extend([(end, item) for item in readings])
-            self._memo[key] = found
+            self._memo[key] = [
+                (end, item)
+                for end, shape in self._relation_spans(start, base)
+                if finite or shape.startswith(_NOT_FINITE)
+                for item in self._shaped(start, end, shape)
+            ]
         return self._memo[key]
 
-    def _prepositions(self, start: int) -> list[int]:
+    def prepositions(self, start: int) -> list[tuple[int, Item]]:
+        """Those readings of relation phrases at `start` that are prepositions alone."""
+        return [
+            (end, item)
+            for end, shape in self._relation_spans(start, False)
+            if shape == "prep"
+            for item in self._shaped(start, end, shape)
+        ]
+
+    def _shaped(self, start: int, end: int, shape: str) -> list[Item]:
+        tokens = self.tokens[start:end]
+        surface = " ".join(tokens)
+        readings: list[Item] | None = self._memory.get(("relation", surface, shape))
+        if readings is None:
+            readings = self._predicates(tokens, surface, shape)
+            self._memory["relation", surface, shape] = readings
+        return readings
+
+    def _preposition_ends(self, start: int) -> list[int]:
         possible = _PREPOSITIONS_BY_WORD.get(self.word(start))
         if possible is None:
             return []
@@ -68,7 +80,7 @@ class RelationChart(Chart):
     def _relation_spans(self, start: int, base: bool) -> list[tuple[int, str]]:
         if start >= self.size:
             return []
-        spans = [(end, "prep") for end in self._prepositions(start)]
+        spans = [(end, "prep") for end in self._preposition_ends(start)]
         first = self.tokens[start]
         if first == "being" and active(self.word(start + 1)) and self.word(start + 2) == "by":
             spans.append((start + 3, "participle+prep"))
@@ -87,10 +99,10 @@ class RelationChart(Chart):
             return spans
         spans.append((start + 1, shape))
         after = start + 1
-        spans += [(end, f"{shape}+prep") for end in self._prepositions(after)]
+        spans += [(end, f"{shape}+prep") for end in self._preposition_ends(after)]
         if self.word(after) in _PARTICLES:
             spans.append((after + 1, f"{shape}+prep"))
-            spans += [(end, f"{shape}+prep") for end in self._prepositions(after + 1)]
+            spans += [(end, f"{shape}+prep") for end in self._preposition_ends(after + 1)]
         return list(dict.fromkeys(spans))
 
     def _predicates(self, tokens: list[str], surface: str, shape: str) -> list[Item]:

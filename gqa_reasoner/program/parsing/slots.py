@@ -163,9 +163,8 @@ def relation_base(chart: PhraseChart, start: int) -> Iterator[Match]:
 
 def preposition(chart: PhraseChart, start: int) -> Iterator[Match]:
     """A preposition → its words."""
-    for end, item in chart.relations(start):
-        if any(name.startswith("relation:prep") for name, _ in item.features):
-            yield end, item.value, item.score, item.features
+    for end, item in chart.prepositions(start):
+        yield end, item.value, item.score, item.features
 
 
 def verb(chart: PhraseChart, start: int) -> Iterator[Match]:
