@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 import numpy as np
@@ -272,27 +273,35 @@ class Expander:
     ) -> list[ScoredTriple]:
         """Greedy choice: best first; a further triple of one anchor counts a little less."""
         pool = np.argsort(-relevance, kind="stable")[: max(8 * self.k, 64)]
-        adjusted = relevance[pool].astype(np.float64)
+        rows, anchors = pool.tolist(), candidates.anchors[pool].tolist()
+        values = relevance[pool].astype(np.float64).tolist()
+        indices = candidates.indices[pool].tolist()
+        waiting: dict[int, list[int]] = {}  # anchor → its places in the pool, best last
+        for place in range(len(rows) - 1, -1, -1):
+            waiting.setdefault(anchors[place], []).append(place)
+        kept_of = dict.fromkeys(waiting, 0)
+        heap = [(-values[places[-1]], places.pop()) for places in waiting.values()]
+        heapify(heap)
         kept: list[ScoredTriple] = []
         seen: set[int] = set()
         budget = self.token_budget
-        anchors = candidates.anchors[pool]
-        while len(kept) < self.k and len(pool):
-            best = int(np.argmax(adjusted))
-            row = int(pool[best])
-            if adjusted[best] <= self.gate:
-                break
-            adjusted[best] = -1.0
-            index = int(candidates.indices[row])
-            if index in seen:
-                continue
-            seen.add(index)
+        while heap and len(kept) < self.k and -heap[0][0] > self.gate:
+            _, place = heappop(heap)
+            index, anchor = indices[place], anchors[place]
             words = self._verbalized(index)[2]
-            if words > budget:
-                continue
-            budget -= words
-            kept.append(self._scored(candidates, row, float(relevance[row]), parts))
-            adjusted[anchors == anchors[best]] *= REPEAT_FACTOR
+            if index not in seen and words <= budget:
+                budget -= words
+                kept.append(
+                    self._scored(candidates, rows[place], float(relevance[rows[place]]), parts)
+                )
+                kept_of[anchor] += 1
+            seen.add(index)
+            if waiting[anchor]:
+                following = waiting[anchor].pop()
+                value = values[following]
+                for _ in range(kept_of[anchor]):
+                    value *= REPEAT_FACTOR
+                heappush(heap, (-value, following))
         return sorted(kept, key=lambda item: -item.relevance)
 
     def _scored(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 
 from detectors.scene import Scene
@@ -256,14 +255,6 @@ def predict_questions(
         preparer = Preparer(reasoner.model.vocabulary, Tools.of(reasoner, expansion), scenes)
     stream = iter(questions)
     while chunk := list(islice(stream, batch_size)):
-        prepared = preparer.prepare(chunk)
-        order = np.argsort([len(item.question.kind) for item in prepared], kind="stable")
-        answers: list[str] = [""] * len(chunk)
-        half = max(1, (len(order) + 1) // 2)
-        for part in (order[:half], order[half:]):
-            for place, result in zip(
-                part, answer_prepared(reasoner.model, [prepared[i] for i in part]), strict=True
-            ):
-                answers[place] = result.answer
-        for question, answer in zip(chunk, answers, strict=True):
-            yield {"questionId": question.id, "prediction": answer}
+        answered = answer_prepared(reasoner.model, preparer.prepare(chunk))
+        for question, result in zip(chunk, answered, strict=True):
+            yield {"questionId": question.id, "prediction": result.answer}

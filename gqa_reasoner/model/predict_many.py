@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictionPool"]
 
-CHUNK = 250
+CHUNK = 256
 """Questions that a process takes at a time."""
 
 _shared: list[Any] = []
@@ -69,7 +69,11 @@ class PredictionPool:
         try:
             return list(
                 predict_questions(
-                    self.reasoner, questions, self.scenes, batch_size=128, preparer=self.preparer
+                    self.reasoner,
+                    questions,
+                    self.scenes,
+                    batch_size=CHUNK // 2,
+                    preparer=self.preparer,
                 )
             )
         finally:

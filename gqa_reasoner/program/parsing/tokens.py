@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = ["MAXIMUM_TOKENS", "Tokenized", "Tokenizer", "plain_tokens", "tokenize"]
@@ -88,6 +89,11 @@ def tokenize(question: str) -> list[str]:
     `What's` gives `what 's`, `isn't` gives `is not`; quotation marks and marks at the end are
     dropped; a mark inside stays as a token of its own; British spellings become GQA's.
     """
+    return list(_tokens(question))
+
+
+@lru_cache(maxsize=16)
+def _tokens(question: str) -> tuple[str, ...]:
     text = unicodedata.normalize("NFKC", question).lower().replace("\u2019", "'")
     tokens: list[str] = []
     for word in _TOKEN.findall(text):
@@ -103,4 +109,4 @@ def tokenize(question: str) -> list[str]:
             tokens.append(_SPELLING.get(word, word))
     while tokens and tokens[-1] in _FINAL:
         tokens.pop()
-    return tokens
+    return tuple(tokens)
