@@ -4,7 +4,8 @@
         [--json OUT]
 
 Times `gqa-reasoner predict` as a process of its own, start and files included, and the processor
-time of it and its workers; the same for one question, which is the start; then predicts in float32 and in bfloat16 and counts equal answers.
+time of it and its workers; the same for one question, which is the start. Then predicts in float32
+and in bfloat16 and counts equal answers.
 """
 
 from __future__ import annotations
