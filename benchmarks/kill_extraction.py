@@ -21,6 +21,8 @@ from pathlib import Path
 
 import h5py
 
+from detectors.extraction import failures_file
+
 
 def command(options: argparse.Namespace, target: Path) -> list[str]:
     words = [
@@ -53,7 +55,7 @@ def content(target: Path) -> dict[str, bytes]:
     with h5py.File(target, "r") as handle:
         handle.visititems(keep)
         found |= {f"@{key}": str(value).encode() for key, value in handle.attrs.items()}
-    failures = target.with_name(target.name.removesuffix(".h5") + ".failures.jsonl")
+    failures = failures_file(target)
     found["failures"] = failures.read_bytes()
     found["left over"] = str(target.with_name(target.name + ".parts").exists()).encode()
     return found

@@ -23,7 +23,14 @@ from detectors.features.protocol import RegionFeatures
 from detectors.picture_lists import PICTURE_SUFFIXES, list_pictures
 from detectors.protocol import Detector
 
-__all__ = ["ENGINES", "PICTURE_SUFFIXES", "ExtractionReport", "extract", "list_pictures"]
+__all__ = [
+    "ENGINES",
+    "PICTURE_SUFFIXES",
+    "ExtractionReport",
+    "extract",
+    "failures_file",
+    "list_pictures",
+]
 
 ENGINES = ("local", "ray")
 
@@ -94,8 +101,9 @@ def extract(
         half=half,
         attributes={"detector": detector_name},
     )
-    report = place.with_name(place.name.removesuffix(".h5") + ".failures.jsonl")
-    report.write_text("".join(json.dumps(item) + "\n" for item in failures), encoding="utf-8")
+    failures_file(place).write_text(
+        "".join(json.dumps(item) + "\n" for item in failures), encoding="utf-8"
+    )
     shutil.rmtree(folder)
     return ExtractionReport(len(pictures), written, failures)
 
@@ -143,6 +151,11 @@ def _check_plan(folder: Path, plan: dict[str, object]) -> None:
 
 def _part_path(folder: Path, part: int) -> Path:
     return folder / f"part-{part:06d}.npz"
+
+
+def failures_file(target: Path) -> Path:
+    """Where `extract` lists the pictures that it could not read: OUT.failures.jsonl of OUT.h5."""
+    return target.with_name(target.name.removesuffix(".h5") + ".failures.jsonl")
 
 
 def _read_parts(

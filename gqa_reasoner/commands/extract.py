@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from functools import partial
 
     from detectors.errors import InputError
-    from detectors.extraction import extract
+    from detectors.extraction import extract, failures_file
     from detectors.factory import create_detector
 
     for name in ("part_size", "workers"):
@@ -67,7 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(
         f"{report.written} of {report.pictures} pictures written to {arguments.target}"
-        + (f", {len(report.failures)} unreadable" if report.failures else ""),
+        + (
+            f", {len(report.failures)} unreadable (listed in {failures_file(arguments.target)})"
+            if report.failures
+            else ""
+        ),
         file=sys.stderr,
     )
     return 1 if report.failures else 0

@@ -15,9 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("path", type=Path)
     info.add_argument("--json", action="store_true")
     convert = actions.add_parser("convert", help="write a feature file in another layout")
-    convert.add_argument("source", type=Path)
+    convert.add_argument("source", type=Path, help="a feature file or folder of any known layout")
     convert.add_argument("target", type=Path, help="OUT.h5, or a folder with --to official")
-    convert.add_argument("--to", choices=("own", "official"), default="own")
+    convert.add_argument(
+        "--to",
+        choices=("own", "official"),
+        default="own",
+        help="own: one .h5 with random access by image id (default); official: GQA's "
+        "gqa_objects_*.h5 with their info file",
+    )
     convert.add_argument("--half", action="store_true", help="store features as float16")
     check = actions.add_parser(
         "check", help="may a model trained on the first file be used with the second?"
@@ -57,10 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from detectors.errors import InputError
     from detectors.features.official_h5 import GqaObjectsWriter
     from detectors.features.opening import open_features
     from detectors.features.own_h5 import write_region_file
 
+    if arguments.to == "own" and arguments.target.suffix not in (".h5", ".hdf5"):
+        raise InputError(f"{arguments.target}: the target is an HDF5 file; name it OUT.h5")
     reader = open_features(arguments.source)
     ids = tqdm(reader.image_ids, desc="convert", unit="image", disable=None)
     records = (reader.read(image_id) for image_id in ids)

@@ -249,3 +249,12 @@ def test_duplicate_ids_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="duplicate image id 'n0'"):
         write_region_file(tmp_path / "x.h5", [record, record])
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_a_conversion_to_another_ending_than_h5_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_tsv(tmp_path / "f.tsv", make())
+    assert main(["features", "convert", str(source), str(tmp_path / "g.tsv")]) == 2
+    assert "g.tsv: the target is an HDF5 file" in capsys.readouterr().err
+    assert not (tmp_path / "g.tsv").exists()
