@@ -70,11 +70,44 @@ def _loads(data: bytes, path: Path, where: str) -> Any:
     """Parse `data`; NaN and Infinity, which `orjson` refuses, are left to `json`."""
     try:
         return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+    except orjson.JSONDecodeError:
         try:
             return json.loads(data)
-        except (ValueError, RecursionError):
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: {where}: not UTF-8 ({error.reason})") from error
+        except RecursionError as error:
+            raise InputError(f"{path}: {where}: nested too deeply") from error
+        except json.JSONDecodeError as error:
+            where = _broken_record(error.doc) or where
             raise InputError(f"{path}: {where}: not valid JSON ({error})") from error
+
+
+def _broken_record(text: str) -> str | None:
+    """Which record of an object cannot be read: `record KEY`; None where none can be named."""
+    decode = json.JSONDecoder().raw_decode
+    place = 1
+    key: object = None
+    try:
+        while True:
+            key = None
+            key, place = decode(text, _after_blanks(text, place))
+            colon = _after_blanks(text, place)
+            if text[colon : colon + 1] != ":":
+                break
+            _, place = decode(text, _after_blanks(text, colon + 1))
+            comma = _after_blanks(text, place)
+            if text[comma : comma + 1] != ",":
+                break
+            place = comma + 1
+    except (ValueError, RecursionError):
+        pass
+    return f"record {key}" if isinstance(key, str) else None
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while place < len(text) and text[place] in " \t\r\n":
+        place += 1
+    return place
 
 
 def load(path: Path) -> Any:
@@ -194,7 +227,8 @@ def _cut(stream: BinaryIO, head: bytes, path: Path, chunk_bytes: int) -> Iterato
             size, comma_due, comma_taken = chunk_bytes, True, False
         more = stream.read(size)
         if not more:
-            raise InputError(f"{path}: after record {number}: the file ends there (truncated?)")
+            where = _broken_record((opening + rest).decode("utf-8", "replace"))
+            raise InputError(f"{path}: {where or f'after record {number}'}: the file ends early")
         rest = rest + more if rest else more.lstrip(_BLANKS)
         size *= 2
 

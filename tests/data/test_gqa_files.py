@@ -96,11 +96,11 @@ def test_a_folder_of_files_is_one_set_of_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "ends early"),
+        ("", "got an empty file"),
         ("[1]", "expected an object of records"),
         ('{"a": {"question": "x"', "record a: the file ends early"),
-        ('{"a": {"question" "x"}}', "record a: not JSON"),
-        ('{"a": {"question": "x", "imageId": "1"}} tail', "text follows"),
+        ('{"a": {"question" "x"}}', "record a: not valid JSON"),
+        ('{"a": {"question": "x", "imageId": "1"}} tail', "text behind the last record"),
         ('{"a": {"question": "x"}}', "question a: field 'imageId' must be a string"),
         ('{"a": {"question": 5, "imageId": "1"}}', "field 'question' must be a string, got 5"),
         ('{"a": []}', "question a: expected an object, got list"),

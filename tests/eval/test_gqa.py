@@ -279,5 +279,5 @@ def test_workers_are_used_only_for_large_files_on_several_cores(
 def test_an_invalid_piece_in_a_worker_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "q.json"
     path.write_text('{"1": {"answer": nope}}')
-    with pytest.raises(InputError, match=r"q\.json: first records: not valid JSON"):
+    with pytest.raises(InputError, match=r"q\.json: record 1: not valid JSON"):
         read_table(path, Predictions({"1": "yes"}), workers=2)

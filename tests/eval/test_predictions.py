@@ -50,7 +50,7 @@ def test_confidences_are_read_where_given(tmp_path: Path) -> None:
         ([], "holds no predictions"),
         ({}, "holds no predictions"),
         ('[{"questionId": "1", "prediction": "a", "score": NaN}]', "score: expected 0 to 1"),
-        ('[{"questionId": "1", "pred', "truncated"),
+        ('[{"questionId": "1", "pred', "ends early"),
     ],
 )
 def test_bad_files_are_one_clear_line_per_problem(tmp_path: Path, value: Any, what: str) -> None:
