@@ -45,6 +45,8 @@ class Row:
     without: tuple[str, ...] = ()
     mixture: bool = True
     expansion: str = "triples"
+    trained_as: str | None = None
+    """A row whose training is the same: the mixture is fitted when the trunk is done."""
 
 
 ROWS = {
@@ -54,7 +56,7 @@ ROWS = {
     "context": Row("no context for the trunk", CONTEXT),
     "expansion": Row("no context at all, the executor goes without as well", expansion="none"),
     "executed": Row("executed answer not among the inputs", ("executed",)),
-    "mixture": Row("no executor mixture", mixture=False),
+    "mixture": Row("no executor mixture", mixture=False, trained_as="full"),
     "execution": Row("neither of the two: no executed answer", ("executed",), mixture=False),
     "neural": Row("neural only (no program, guidance, executed answer)", NEURAL, mixture=False),
     "bare": Row("neural only, question and objects alone", (*NEURAL, *CONTEXT), mixture=False),
@@ -134,7 +136,8 @@ def table_of(found: dict[str, list[dict[str, Any]]]) -> list[str]:
 
     for name, items in found.items():
         steps = sorted(item["steps"] for item in items)
-        line(ROWS[name].title, items, "", f"{steps[0]}–{steps[-1]}", str(len(items)))
+        side = ", neural side" if ROWS[name].trained_as else ""
+        line(ROWS[name].title, items, side, f"{steps[0]}–{steps[-1]}", str(len(items)))
         if name == "full":
             line("— its neural side", items, ", neural side", "", "")
     for name in ("full", "expansion"):
@@ -150,9 +153,10 @@ def main(words: Sequence[str] | None = None) -> int:
     found: dict[str, list[dict[str, Any]]] = {}
     for seed in arguments.seeds:
         for name in arguments.rows:
-            row, folder = ROWS[name], arguments.output / f"{name}-{seed}"
+            row = ROWS[name]
+            folder = arguments.output / f"{row.trained_as or name}-{seed}"
             if not (folder / "summary.json").is_file():
-                train(row, arguments, folder, seed)
+                train(ROWS[row.trained_as or name], arguments, folder, seed)
             found.setdefault(name, []).append(measured(row, arguments, folder))
             lines = table_of(found)
             (arguments.output / "table.md").write_text("\n".join(lines) + "\n")
