@@ -5,6 +5,10 @@ Legend: D width, I inner attention width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +20,7 @@ from gqa_reasoner.model.plan import Row
 __all__ = ["Block", "make_norm"]
 
 _FREEZABLE = (torch.float32, torch.bfloat16)
+_COMPILED = ("project", "finish")
 
 
 class Block(nn.Module):
@@ -41,6 +46,10 @@ class Block(nn.Module):
             )
             self.feed_forward_norm = make_norm(config)
 
+    def project(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., D) to queries, keys and values (..., I), normalised first in a pre-norm layer."""
+        return self.attention.project(self.attention_norm(values) if self.pre else values)
+
     def finish(self, values: Tensor, mixed: Tensor) -> Tensor:
         """Residual, norms and feed-forward after the attention has mixed the values (..., I)."""
         values = self._add(self.attention.output, mixed, values)
@@ -52,8 +61,22 @@ class Block(nn.Module):
         values = self._add(self.feed_forward.output, self.feed_forward.inside(inner), values)
         return values if self.pre else self.feed_forward_norm(values)
 
+    def compile_steps(self) -> None:
+        """Run the projection and what follows attention as `torch.compile` makes them.
+
+        Attention between them depends on how the batch's lengths fall, which a compiler would
+        have to learn anew for every batch; these two take any number of positions.
+        """
+        for name in _COMPILED:
+            setattr(self, name, partial(_compiled(name), self))
+
     def freeze(self, rows: int, *, project: bool) -> None:
-        """Replace the linear layers by packed ones; `project`: the fused input projection too."""
+        """Replace the linear layers by packed ones; `project`: the fused input projection too.
+
+        A compiled block is no longer: the packed kernels fuse on their own.
+        """
+        for name in _COMPILED:
+            self.__dict__.pop(name, None)
         owners = [(self.attention, "output")]
         owners += [(self.attention, "query_key_value")] if project else []
         feed = self.feed_forward
@@ -77,3 +100,9 @@ def make_norm(config: TrunkConfig) -> nn.Module:
     if config.norm == "rms":
         return RootMeanSquareNorm(config.width, config.epsilon)
     return nn.LayerNorm(config.width, config.epsilon)
+
+
+@cache
+def _compiled(name: str) -> Callable[..., Any]:
+    """A method of `Block` compiled, at its first call and once for all blocks of one shape."""
+    return torch.compile(getattr(Block, name), dynamic=True)

@@ -122,8 +122,7 @@ class PackedRun:
         if values is None:
             values = self.layout.join(streams["t"], streams["v"])
         block = self.trunk.blocks(index)["tied"]
-        source = block.attention_norm(values) if block.pre else values
-        projected = self._split(block, block.attention.project(source))
+        projected = self._split(block, block.project(values))
         query, key, value = projected
         if attention is not None:
             attention[index] = self._joint_weights(index, row, block, projected)
@@ -169,11 +168,11 @@ class PackedRun:
         own: dict[str, _Projected] = {}
         for s in present:
             block = blocks["tied"] if row.tied else blocks[s]
-            source = block.attention_norm(streams[s]) if block.pre else streams[s]
             if any(s in row.keys(q) for q in row.active):
-                own[s] = _Projected(*self._split(block, block.attention.project(source)))
+                own[s] = _Projected(*self._split(block, block.project(streams[s])))
                 found[s, "q"] = own[s]
             else:
+                source = block.attention_norm(streams[s]) if block.pre else streams[s]
                 parts = self._split(block, (block.attention.project_queries(source),))
                 found[s, "q"] = _Projected(parts[0], None, None)
         for s in present:

@@ -101,8 +101,7 @@ class PaddedRun:
         block = self.trunk.blocks(index)["tied"]
         sizes = [streams["t"].shape[1], streams["v"].shape[1]]
         values = torch.cat([streams["t"], streams["v"]], dim=1)
-        source = block.attention_norm(values) if block.pre else values
-        query, key, value = block.attention.project(source)
+        query, key, value = block.project(values)
         if self.cache is not None:
             for s in row.active:
                 start, stop = self.spans[s]
@@ -128,11 +127,11 @@ class PaddedRun:
         own: dict[Stream, tuple[Tensor, Tensor]] = {}
         for s in present:
             block = blocks["tied"] if row.tied else blocks[s]
-            source = block.attention_norm(streams[s]) if block.pre else streams[s]
             if any(s in row.keys(q) for q in row.active):
-                queries[s], key, value = block.attention.project(source)
+                queries[s], key, value = block.project(streams[s])
                 own[s] = self._remember(index, s, (key, value))
             else:
+                source = block.attention_norm(streams[s]) if block.pre else streams[s]
                 queries[s] = block.attention.project_queries(source)
         keys: dict[tuple[Stream, Stream], tuple[Tensor, Tensor]] = {}
         for s in present:

@@ -18,6 +18,7 @@ from detectors.errors import InputError
 from gqa_reasoner.model.attention import RelativeBias
 from gqa_reasoner.model.block import Block, make_norm
 from gqa_reasoner.model.cache import Cache
+from gqa_reasoner.model.compiling import check_compiler
 from gqa_reasoner.model.config import TrunkConfig
 from gqa_reasoner.model.frozen import can_freeze
 from gqa_reasoner.model.masks import Edges
@@ -165,6 +166,20 @@ class Trunk(nn.Module):
     def blocks(self, index: int) -> Mapping[str, Block]:
         """The weights of row `index`: `tied`, or one block per stream that it changes."""
         return cast("Mapping[str, Block]", self.rows[index])
+
+    def compile_blocks(self) -> Trunk:
+        """Let `torch.compile` fuse norms, activations, dropout and sums of every block.
+
+        The first passes wait for the compiler; results stay the same to rounding.
+
+        Raises:
+            InputError: there is no C++ compiler, which the processor's kernels need.
+        """
+        check_compiler(self.rows)
+        for number in range(len(self.rows)):
+            for block in self.blocks(number).values():
+                block.compile_steps()
+        return self
 
     def freeze(self, rows: int = 2048) -> Trunk:
         """Lay the weights out for inference on the processor, dropping the plain ones.

@@ -58,6 +58,8 @@ class ReasonerTrainingConfig:
     threads: int = 2
     precision: str = "auto"
     """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies it natively."""
+    compile: bool = False
+    """Whether `torch.compile` fuses the trunk's blocks; needs a C++ compiler on the processor."""
     engine: str = "auto"
     """`plain` (one process), `accelerate`, or `auto`: accelerate under `accelerate launch`."""
     accumulate: int = 1

@@ -85,6 +85,10 @@ class ReasonerLoop:
         self.held_out = data.examples(index.held_out)
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()}
         heads = None
+        if config.compile:
+            if not isinstance(model, ReasonerModel):
+                raise InputError("training config: compile: only the reasoner's trunk is compiled")
+            model.trunk.compile_blocks()
         if config.pretraining.steps:
             if not isinstance(model, ReasonerModel):
                 raise InputError("training config: pretraining: only the reasoner is pre-trained")
@@ -329,7 +333,7 @@ class ReasonerLoop:
         now = {"seed": self.seed, **asdict(self.config)}
         before = {"seed": state["seed"], **default, **state["config"]}
         for key, value in now.items():
-            if key not in ("steps", "threads", "engine") and before[key] != value:
+            if key not in ("steps", "threads", "engine", "compile") and before[key] != value:
                 raise InputError(
                     f"{path}: {key}: the checkpoint has {before[key]!r}, "
                     f"this run has {value!r}; an exact resume needs the same"

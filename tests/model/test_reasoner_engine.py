@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from detectors.errors import InputError
-from gqa_reasoner.data.questions import read_questions, write_questions
+from gqa_reasoner.data.questions import read_questions, write_json_items, write_questions
 from gqa_reasoner.model.reasoner import ReasonerModel
 from gqa_reasoner.training import reasoner_loop
 from gqa_reasoner.training.encoded_store import read_shard
@@ -20,6 +20,7 @@ from gqa_reasoner.training.reasoner import run as command
 from gqa_reasoner.training.reasoner_config import read_config
 from gqa_reasoner.training.reasoner_pretraining import PretrainingConfig, make_batch
 from tests.model.test_reasoner_training import CONFIG, curve, data, run, world_tools  # noqa: F401
+from tests.model.worlds import color_question, scene_of
 
 PRETRAINING = replace(
     CONFIG, steps=61, pretraining=PretrainingConfig(steps=60, masked=0.4), learning_rate=5e-3,
@@ -36,6 +37,20 @@ def test_every_pretraining_objective_falls(data: Path, tmp_path: Path) -> None: 
     assert ReasonerModel.from_pretrained(tmp_path / "run" / "weights").config == replace(
         CONFIG.model
     )
+
+
+def test_the_match_of_question_and_picture_is_learned(tmp_path: Path) -> None:
+    """Every picture has one object, so that a question about it fits few others' pictures."""
+    folder = tmp_path / "data"
+    scenes = [scene_of(seed, count=1, dense=False, detector="oracle") for seed in range(24)]
+    write_json_items(folder / "sceneGraphs.json", ((s.image_id, s.to_gqa()) for s in scenes))
+    write_questions(folder / "questions.json", [color_question(s, 0, s.image_id) for s in scenes])
+    objective = PretrainingConfig(steps=160, words=0.0, classes=0.0, masked=0.05)
+    config = replace(PRETRAINING, steps=161, pretraining=objective, log_every=40)
+    assert run(folder, tmp_path / "run", config=config) == 0
+    losses = [line["match_loss"] for line in curve(tmp_path / "run") if "match_loss" in line]
+    assert len(losses) == 4
+    assert losses[-1] < 0.75 * losses[0], losses
 
 
 def test_a_pretrained_run_resumes_exactly(data: Path, tmp_path: Path) -> None:  # noqa: F811
