@@ -1,7 +1,7 @@
 """Speed of the trunk beside `transformers`: same weights, same inputs, float32, one process.
 
     python benchmarks/bench_trunk.py [--size small|base] [--threads 2] [--repeats 5]
-        [--cases visualbert,lxmert,bert,expanded] [--no-memory] [--json OUT]
+        [--only visualbert lxmert bert expanded] [--no-memory] [--json OUT]
 
 Cases: 32 questions of 6 to 20 tokens with 36 regions (VisualBERT, LXMERT, and BERT with SDPA over
 as many tokens); expanded inputs of 60 to 260 tokens, padded to the longest. The trunk leaves
@@ -9,7 +9,9 @@ padding out, which BERT cannot. Each pair first has to agree to 1e-5 at real pos
 are medians, taken in turn, with `torch.inference_mode` on both sides. `frozen` is the trunk after
 `Trunk.freeze()`, `bfloat16` the same with its weights and states in bfloat16. The memory is the
 peak of a fresh process while it runs one side three times and, unless frozen, a training step:
-weights, gradients and states, above what the process took before it had a model.
+weights, gradients and states, above what the process took before it had a model. A case that
+fails is named, the others go on, and the exit status is 1; OUT keeps the cases of earlier calls
+of the same size and threads, so that they may be run one by one.
 """
 
 from __future__ import annotations
@@ -40,6 +42,12 @@ SIZES = {
     "base": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072,
              "num_hidden_layers": 12},
 }  # fmt: skip
+CASES = {
+    "visualbert": "VisualBertModel, 36 regions",
+    "lxmert": "LxmertModel, 36 regions",
+    "bert": "BertModel (SDPA), 42–56 tokens",
+    "expanded": "BertModel (SDPA), 60–260 tokens",
+}
 BATCH = 32
 
 
@@ -48,7 +56,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cases", default="visualbert,lxmert,bert,expanded")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
@@ -164,7 +172,7 @@ def compare(case: dict[str, Any], repeats: int) -> dict[str, float]:
         first, second = case["ours"](), case["theirs"]()
     error = float((first - second).abs().max() / second.abs().max())
     if error > 1e-5:
-        raise SystemExit(f"the two sides disagree: relative error {error}")
+        raise RuntimeError(f"the two sides disagree: relative error {error}")
     result = {"relative error": error}
     for model in (ours, theirs):
         for module in model.modules():
@@ -246,7 +254,7 @@ def resident(name: str) -> int:
 def memory(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     """Peak megabytes of each side in a process of its own."""
     words = [sys.executable, __file__, "--size", arguments.size, "--threads",
-             str(arguments.threads), "--cases", case, "--peak"]  # fmt: skip
+             str(arguments.threads), "--only", case, "--peak"]  # fmt: skip
     return {
         f"memory, {side} (MB)": round(
             int(subprocess.run([*words, side], capture_output=True, check=True).stdout) / 2**20
@@ -267,23 +275,54 @@ def main(words: Sequence[str] | None = None) -> int:
         "bert": lambda alone: bert_case(sizes, generator, 42, 56, alone),
         "expanded": lambda alone: bert_case(sizes, generator, 60, 260, alone),
     }
-    chosen = arguments.cases.split(",")
     if arguments.peak:
-        print(peak_of(cases[chosen[0]], arguments.peak))
+        print(peak_of(cases[arguments.only[0]], arguments.peak))
         return 0
-    report = {}
-    for name in chosen:
-        report[name] = compare(cases[name](""), arguments.repeats)
-        if not arguments.no_memory:
-            report[name] |= memory(arguments, name)
-        print(f"{name}: {json.dumps(report[name])}", flush=True)
-    if arguments.json:
-        record = {
-            "size": arguments.size, "threads": arguments.threads, "cases": report,
-            "load average": os.getloadavg(),
-        }  # fmt: skip
-        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+    key = {"size": arguments.size, "threads": arguments.threads}
+    report, failed = earlier(arguments.json, key), False
+    for name in arguments.only:
+        try:
+            found: dict[str, Any] = compare(cases[name](""), arguments.repeats)
+            if not arguments.no_memory:
+                found |= memory(arguments, name)
+        except (RuntimeError, MemoryError, subprocess.CalledProcessError, ValueError) as error:
+            print(f"{name}: failed: {error}", file=sys.stderr, flush=True)
+            failed = True
+            continue
+        gc.collect()
+        report[name] = found | {"load average": round(os.getloadavg()[0], 1)}
+        print(f"{name}: {json.dumps(report[name])}", file=sys.stderr, flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps({**key, "cases": report}, indent=1) + "\n")
+    print("\n".join(table_of(report)))
+    return int(failed)
+
+
+def earlier(path: Path | None, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The cases that the file holds already, if it is of the same size and threads."""
+    if path is None or not path.is_file():
+        return {}
+    record = json.loads(path.read_text())
+    return record["cases"] if all(record.get(k) == v for k, v in key.items()) else {}
+
+
+def table_of(report: dict[str, dict[str, Any]]) -> list[str]:
+    """Ratios theirs / ours and peak memory, as the results page has them."""
+    lines = [
+        "| beside | inference | frozen | training step | bfloat16 over frozen float32 "
+        "| memory, ours / frozen / theirs (MB) | load |",
+        "| --- " * 7 + "|",
+    ]
+    for name in CASES:
+        if name in report:
+            row = report[name]
+            ratios = [row[f"{part}, ratio"] for part in
+                      ("inference", "frozen inference", "training step")]  # fmt: skip
+            peaks = [row.get(f"memory, {side} (MB)") for side in ("ours", "frozen ours", "theirs")]
+            cells = [f"{ratio:.2f}" for ratio in (*ratios, row["bfloat16 over frozen float32"])]
+            cells.append("–" if None in peaks else " / ".join(f"{n:,}" for n in peaks))
+            lines.append(f"| {CASES[name]} | {' | '.join(cells)} | {row['load average']} |")
+    return lines
 
 
 if __name__ == "__main__":

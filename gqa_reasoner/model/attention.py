@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.errors import InputError
-from gqa_reasoner.model.frozen import PackedLinear
+from gqa_reasoner.model.fused import FusedLinear, fused_linear
 
 __all__ = ["ACTIVATIONS", "Attention", "FeedForward", "RelativeBias", "RootMeanSquareNorm"]
 
@@ -55,8 +55,8 @@ class Attention(nn.Module):
         self.scale = scale if scale is not None else 1 / math.sqrt(self.head_width)
         self.dropout = dropout
         self.inner = heads * self.head_width
-        self.query_key_value = nn.Linear(width, 3 * self.inner, bias=bias)
-        self.output = nn.Linear(self.inner, width, bias=bias)
+        self.query_key_value = FusedLinear(width, 3 * self.inner, bias=bias)
+        self.output = FusedLinear(self.inner, width, bias=bias)
 
     def project(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(..., D) to queries, keys and values (..., I)."""
@@ -75,7 +75,7 @@ class Attention(nn.Module):
     def _part(self, values: Tensor, start: int, stop: int) -> Tensor:
         bias = self.query_key_value.bias
         weight = self.query_key_value.weight[start:stop]
-        return functional.linear(values, weight, None if bias is None else bias[start:stop])
+        return fused_linear(values, weight, None if bias is None else bias[start:stop])
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Queries (B, Q, I) over keys (B, K, I) to mixed values (B, Q, I).
@@ -135,9 +135,9 @@ class FeedForward(nn.Module):
             )
         self.activation = ACTIVATIONS[name]
         self.exact = name == "gelu"
-        self.input = nn.Linear(width, inner, bias=bias)
-        self.gate = nn.Linear(width, inner, bias=bias) if activation != name else None
-        self.output = nn.Linear(inner, width, bias=bias)
+        self.input = FusedLinear(width, inner, bias=bias)
+        self.gate = FusedLinear(width, inner, bias=bias) if activation != name else None
+        self.output = FusedLinear(inner, width, bias=bias)
 
     def forward(self, values: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
@@ -145,13 +145,10 @@ class FeedForward(nn.Module):
 
     def inside(self, values: Tensor) -> Tensor:
         """(..., D) to the inner values (..., inner), ready for `output`."""
-        if isinstance(self.input, PackedLinear) and self.gate is None and self.exact:
-            return self.input(values, gelu=True)
-        hidden = self.input(values)
-        if self.exact and not torch.is_grad_enabled():
-            torch.ops.aten.gelu_(hidden)
+        if self.exact:
+            hidden = self.input(values, gelu=True)
         else:
-            hidden = self.activation(hidden)
+            hidden = self.activation(self.input(values))
         return hidden if self.gate is None else hidden * self.gate(values)
 
 

@@ -88,11 +88,10 @@ class Block(nn.Module):
                 setattr(owner, name, PackedLinear(linear, rows))
 
     def _add(self, last: nn.Module, inner: Tensor, values: Tensor) -> Tensor:
-        """values + dropout(last(inner)), without a copy where no gradient is needed."""
-        if isinstance(last, PackedLinear):
-            return last(inner, residual=values)
-        update = self.dropout(last(inner))
-        return values + update if torch.is_grad_enabled() else update.add_(values)
+        """values + dropout(last(inner)), in one kernel where nothing is dropped."""
+        if self.training:
+            return values + self.dropout(last(inner))
+        return last(inner, residual=values)
 
 
 def make_norm(config: TrunkConfig) -> nn.Module:
