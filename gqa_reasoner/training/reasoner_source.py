@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from detectors.scene import Scene
 from gqa_reasoner.data.questions import Question, iterate_questions
 from gqa_reasoner.data.scene_graphs import read_scene_graphs
 from gqa_reasoner.training.feature_scenes import read_class_names
+from gqa_reasoner.training.question_spool import QuestionSpool
 from gqa_reasoner.training.reasoner_config import ReasonerTrainingConfig
 
 __all__ = ["DataSource", "held_out_images", "read_source"]
@@ -39,7 +39,7 @@ class DataSource:
     """Region features that are the scenes."""
     class_names: tuple[str, ...] = ()
     graphs: dict[str, Scene] = field(default_factory=dict, repr=False)
-    questions: dict[str, list[Question]] = field(default_factory=dict, repr=False)
+    questions: Mapping[str, list[Question]] = field(default_factory=dict, repr=False)
 
 
 def read_source(
@@ -69,10 +69,10 @@ def read_source(
     graphs: dict[str, Scene] = {}
     for path in graph_files or ([folder / "sceneGraphs.json"] if features is None else []):
         graphs.update(read_scene_graphs(path))
-    questions: dict[str, list[Question]] = defaultdict(list)
     asked = list(question_files) or [folder / "questions.json"]
-    for question in (question for path in asked for question in iterate_questions(path)):
-        questions[question.image_id].append(question)
+    questions = QuestionSpool(
+        (question for path in asked for question in iterate_questions(path)), cache
+    )
     pictures: Iterable[str] = graphs
     if features is not None:
         from detectors.features.opening import open_features
@@ -89,7 +89,7 @@ def read_source(
     return DataSource(
         folder, detector_weights, cache, config, seed, groups, scenes,
         tuple(str(path.resolve()) for path in (*graph_files, *question_files)), features,
-        read_class_names(class_names), graphs, dict(questions),
+        read_class_names(class_names), graphs, questions,
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from gqa_reasoner.model.vocabulary import ReasonerVocabulary
 from gqa_reasoner.training.encoded_store import read_shard, write_shard
 from gqa_reasoner.training.example_order import batches_from
 from gqa_reasoner.training.mapped_store import ExampleIndex, MappedShards, map_arrays
+from gqa_reasoner.training.question_spool import QuestionSpool
 from tests.model.test_reasoner_training import CONFIG, curve, data, run, world_tools  # noqa: F401
-from tests.model.worlds import scene_of
+from tests.model.worlds import color_question, scene_of
 
 
 @pytest.fixture
@@ -131,3 +132,16 @@ def test_a_streamed_run_resumes_exactly(data: Path, tmp_path: Path) -> None:  # 
     assert curve(tmp_path / "a") == curve(tmp_path / "b")
     with pytest.raises(InputError, match="shuffle_shards"):
         replace(CONFIG, shuffle_shards=-1)
+
+
+def test_questions_are_read_back_by_picture(tmp_path: Path) -> None:
+    scenes = [scene_of(seed) for seed in range(3)]
+    asked = [color_question(s, n, f"{s.image_id}-{n}") for n in range(3) for s in scenes]
+    asked[4].extra = {"otherAnswers": ["röt"]}
+    spool = QuestionSpool(iter(asked), tmp_path / "cache")
+    assert list(spool) == ["0", "1", "2"] and len(spool) == 3
+    assert "1" in spool and "7" not in spool
+    assert spool["1"] == [question for question in asked if question.image_id == "1"]
+    assert not list((tmp_path / "cache").iterdir())  # the file has no name
+    with pytest.raises(KeyError):
+        spool["7"]

@@ -105,7 +105,7 @@ def color_question(scene: Scene, number: int, question_id: str) -> Question:
 class WorldParser:
     """Parses this world's one kind of question, and fails on every other."""
 
-    def parse_batch(self, questions: list[str]) -> list[Any]:
+    def parse_batch(self, questions: list[str], top_k: int = 5) -> list[Any]:
         return [self.parse(question) for question in questions]
 
     def parse(self, question: str) -> Any:
