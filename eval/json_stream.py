@@ -227,8 +227,8 @@ def _cut(stream: BinaryIO, head: bytes, path: Path, chunk_bytes: int) -> Iterato
             size, comma_due, comma_taken = chunk_bytes, True, False
         more = stream.read(size)
         if not more:
-            where = _broken_record((opening + rest).decode("utf-8", "replace"))
-            raise InputError(f"{path}: {where or f'after record {number}'}: the file ends early")
+            broken = _broken_record((opening + rest).decode("utf-8", "replace"))
+            raise InputError(f"{path}: {broken or f'after record {number}'}: the file ends early")
         rest = rest + more if rest else more.lstrip(_BLANKS)
         size *= 2
 
