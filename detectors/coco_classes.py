@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["COCO_CLASSES"]
 
 COCO_CLASSES: tuple[str, ...] = tuple(
-    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
+    " ".join(name.split())
+    for name in """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
     fire hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant,
     bear, zebra, giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard,
     sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle,
     wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot,
     hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
     mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock,
-    vase, scissors, teddy bear, hair drier, toothbrush""".replace("\n", " ").split(",")
+    vase, scissors, teddy bear, hair drier, toothbrush""".split(",")
 )
-COCO_CLASSES = tuple(" ".join(name.split()) for name in COCO_CLASSES)
