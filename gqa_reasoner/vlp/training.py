@@ -152,8 +152,9 @@ class Trainer:
         seed = self.config.seed * 1_000_003 + self.step
         total, values = self.losses(self.model, self.corpus, self.order(self.step), seed)
         if math.isfinite(float(total.detach())):
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.config, self.step)
+            rate = learning_rate(self.config, self.step)
+            for number, group in enumerate(self.optimizer.param_groups):
+                group["lr"] = rate * (self.config.start_share if number >= 2 else 1.0)
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             clip = self.config.gradient_clip
@@ -335,14 +336,31 @@ def _check(
         raise InputError("training config: group: larger groups need guided: true")
 
 
+STARTED = (
+    "text_embedding.words.",
+    "vision_embedding.features.",
+    "text_projection.",
+    "vision_projection.",
+    "match.",
+)
+"""Where `closed_form` writes its solution."""
+
+
 def _optimizer(model: VisionLanguageModel, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; only matrices decay."""
-    decayed = [value for value in model.parameters() if value.ndim > 1]
-    others = [value for value in model.parameters() if value.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    """AdamW; only matrices decay. With a `start_share` below 1 there are two groups more, those
+    that get the share."""
+    kept = config.start_share < 1
+    groups: list[dict[str, Any]] = []
+    for started in (False, True) if kept else (False,):
+        chosen = [
+            value
+            for name, value in model.named_parameters()
+            if not kept or name.startswith(STARTED) == started
+        ]
+        matrices = [value for value in chosen if value.ndim > 1]
+        others = [value for value in chosen if value.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": config.weight_decay})
+        groups.append({"params": others, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-8)
 
 

@@ -34,6 +34,9 @@ class TrainingConfig:
     learning_rate: float = 5e-4
     warmup_steps: int = 50
     final_learning_rate_share: float = 0.02
+    start_share: float = 1.0
+    """Of the learning rate, for what the closed form writes (words, cells, and what compares
+    them); below 1 it is kept while the layers between learn."""
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     average_decay: float = 0.99
@@ -89,6 +92,8 @@ class TrainingConfig:
                 raise InputError(
                     f"{where}: {name}: expected 0 to below 1, got {getattr(self, name)}"
                 )
+        if not 0 <= self.start_share <= 1:
+            raise InputError(f"{where}: start_share: expected 0 to 1, got {self.start_share}")
         for name in ("learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{where}: {name}: expected more than 0")

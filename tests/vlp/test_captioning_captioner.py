@@ -14,11 +14,14 @@ import torch
 from detectors.errors import InputError
 from gqa_reasoner.commands.vlp import caption, evaluate
 from gqa_reasoner.vlp.captioning.captioner import Captioner, CaptionSettings
+from gqa_reasoner.vlp.captioning.consensus import Consensus
 from gqa_reasoner.vlp.captioning.sheet import SheetItem, contact_sheet
+from gqa_reasoner.vlp.captioning.words import plain_records
 from gqa_reasoner.vlp.checkpoint import save_model
 from gqa_reasoner.vlp.config import ModelConfig
 from gqa_reasoner.vlp.data.feature_cache import FeatureCache
 from gqa_reasoner.vlp.data.pictures import PictureSource
+from gqa_reasoner.vlp.data.records import read_captions
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.recipe import Sizes
 from gqa_reasoner.vlp.text import WordPieces
@@ -268,3 +271,63 @@ def test_a_consensus_never_uses_the_pictures_that_are_measured(
         call(evaluate, *task, "--captions", captions, *chosen)
     with pytest.raises(InputError, match="needs --features"):
         call(evaluate, *task, "--captions", asked, "--images", pictures, "--consensus", known)
+
+
+def test_the_caption_command_chooses_by_consensus(folder, pictures, captions, tmp_path, capsys):
+    cache = build_cache(tmp_path / "cache", pictures)
+    lines = captions.read_text(encoding="utf-8").splitlines()
+    known = tmp_path / "known.jsonl"
+    known.write_text("\n".join(lines[:2]), encoding="utf-8")
+    picture = pictures / "2.png"
+    options = ("--model", folder, "--beam", 4, "--max-length", 6)
+    chosen = ("--consensus", known, "--features", cache, "--neighbours", 2)
+
+    assert call(caption, picture, *options, "--count", 4, "--json") == 0
+    plain = json.loads(capsys.readouterr().out)["pictures"][0]["captions"]
+    assert call(caption, picture, *options, *chosen, "--json") == 0
+    ordered = json.loads(capsys.readouterr().out)["pictures"][0]["captions"]
+    assert len(ordered) == 4
+    assert {one["caption"] for one in ordered} == {one["caption"] for one in plain}
+
+    captioner = Captioner.from_pretrained(folder)
+    features = captioner.features([PIL.Image.open(picture).convert("RGB")])
+    found = captioner.caption_features(features, CaptionSettings(beams=4, count=4, max_length=6))
+    people = Consensus(
+        plain_records(read_captions(known)), FeatureCache.open(cache).rows, neighbours=2
+    )
+    wanted = people.choose(features, found)[0]
+    assert [one["caption"] for one in ordered] == [one.text for one in wanted]
+
+    assert call(caption, picture, *options, *chosen) == 0
+    assert capsys.readouterr().out == f"{picture}\t{wanted[0].text}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--consensus", "C"], "needs --features"),
+        (["--features", "F"], "serves --consensus"),
+        (["--consensus", "C", "--features", "F", "--boxes", "B"], "whole pictures"),
+        (["--consensus", "C", "--features", "F", "--greedy"], "several captions"),
+        (["--consensus", "C", "--features", "F", "--count", "1"], "several captions"),
+    ],
+)
+def test_a_consensus_that_cannot_choose_is_refused(folder, pictures, captions, words, message):
+    given = [str(captions) if word == "C" else word for word in words]
+    with pytest.raises(InputError, match=message):
+        call(caption, pictures, "--model", folder, *given)
+
+
+def test_a_consensus_of_another_tower_or_other_pictures_is_refused(
+    folder, pictures, captions, tmp_path
+):
+    other = FeatureCache.build(
+        tmp_path / "other", PictureSource.open(pictures), ["0.png"], PatchTower(64)
+    )
+    part = FeatureCache.build(
+        tmp_path / "part", PictureSource.open(pictures), ["0.png"], PatchTower()
+    )
+    for cache, message in ((other, "tower"), (part, "2 of 3 pictures")):
+        words = ("--consensus", captions, "--features", cache.path)
+        with pytest.raises(InputError, match=message):
+            call(caption, pictures, "--model", folder, *words)

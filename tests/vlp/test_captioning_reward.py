@@ -11,6 +11,7 @@ import torch
 
 from detectors.errors import InputError
 from gqa_reasoner.commands.vlp import reward as command
+from gqa_reasoner.training.checkpoints import load_checkpoint
 from gqa_reasoner.vlp.captioning.reward import (
     CiderReward,
     RewardConfig,
@@ -101,6 +102,37 @@ def test_a_run_is_repeatable():
         run = trainer()
         ways.append([run.train_step() for _ in range(3)])
     assert ways[0] == ways[1]
+
+
+def test_an_interrupted_run_resumes_exactly(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert trainer().run(whole)["step"] in (0, 20, 40)
+    for stop in (7, 20, 31):  # one of them where it is validated
+        trainer().run(parts, resume=True, stop_after=stop)
+        assert load_checkpoint(parts / "checkpoint.pt")["step"] == stop
+    ended = trainer()
+    assert ended.run(parts, resume=True) == trainer().run(tmp_path / "again")
+    for name in ("metrics.jsonl", "model/model.safetensors"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    first, second = (load_checkpoint(at / "checkpoint.pt") for at in (whole, parts))
+    for name in ("model", "average"):
+        for key, value in first[name].items():
+            assert torch.equal(value, second[name][key]), key
+
+
+def test_a_run_without_resume_begins_anew(tmp_path):
+    trainer().run(tmp_path, stop_after=30)
+    begun = trainer()
+    begun.run(tmp_path, stop_after=5)
+    assert begun.step == 5
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0]
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    trainer().run(tmp_path, stop_after=2)
+    with pytest.raises(InputError, match="made with steps 40, this run has 80"):
+        trainer(80).run(tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("words", [{"steps": 0}, {"samples": 1}, {"learning_rate": 0.0}])

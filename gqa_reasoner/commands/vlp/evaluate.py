@@ -7,7 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gqa_reasoner.vlp.captioning.options import add_decoding_arguments, decoding_settings
+from gqa_reasoner.vlp.captioning.options import (
+    add_consensus_arguments,
+    add_decoding_arguments,
+    decoding_settings,
+    open_consensus,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,17 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     caption.add_argument("--write", type=Path, metavar="FILE", help="keep the captions as JSON")
     caption.add_argument(
-        "--consensus",
-        type=Path,
-        metavar="CAPTIONS",
-        help="choose among --count captions by what people say of the nearest of these pictures "
-        "(training captions of vlp words, their features in --features)",
-    )
-    caption.add_argument("--neighbours", type=int, default=7, help="of the consensus")
-    caption.add_argument(
-        "--consensus-weight", type=float, default=0.05, help="of the model's own score beside it"
-    )
-    caption.add_argument(
         "--sheet", type=Path, metavar="PNG", help="show captions beside their --images"
     )
     caption.add_argument("--sheet-count", type=int, default=20, help="of pictures (default: 20)")
@@ -50,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: PTB where Java is installed",
     )
+    add_consensus_arguments(parser)
     add_decoding_arguments(parser)
 
 
@@ -101,35 +96,6 @@ def _caption(arguments: argparse.Namespace, records: Any) -> int:
     return 0
 
 
-def _consensus(arguments: argparse.Namespace, records: Any) -> Any:
-    """The consensus of `--consensus`, or None; never with the pictures that are measured."""
-    if arguments.consensus is None:
-        return None
-    from detectors.errors import InputError
-    from gqa_reasoner.vlp.captioning.consensus import Consensus
-    from gqa_reasoner.vlp.captioning.words import plain_records
-    from gqa_reasoner.vlp.data.feature_cache import FeatureCache
-    from gqa_reasoner.vlp.data.records import read_captions
-
-    if arguments.features is None:
-        raise InputError("evaluate: --consensus needs --features with its pictures")
-    asked = {record.image_id for record in records}
-    known = plain_records(read_captions(arguments.consensus))
-    both = [record.image_id for record in known if record.image_id in asked]
-    if both:
-        raise InputError(
-            f"{arguments.consensus}: holds {len(both)} of the pictures that are measured: "
-            f"{', '.join(both[:3])}"
-        )
-    cache = FeatureCache.open(arguments.features)
-    return Consensus(
-        known,
-        cache.rows,
-        neighbours=arguments.neighbours,
-        weight=arguments.consensus_weight,
-    )
-
-
 def _draw_sheet(arguments: argparse.Namespace, records: Any, said: dict[str, str]) -> None:
     """Pictures at even steps through the captions, with what people wrote."""
     from detectors.errors import InputError
@@ -174,7 +140,11 @@ def _write_captions(arguments: argparse.Namespace, records: Any) -> dict[str, st
         features,
         settings,
         batch_size=arguments.batch_size,
-        consensus=_consensus(arguments, records),
+        consensus=open_consensus(
+            arguments,
+            captioner.model.config.fingerprint,
+            {record.image_id for record in records},
+        ),
         progress=lambda starts: tqdm(starts, unit="batch", disable=None),
     )
 

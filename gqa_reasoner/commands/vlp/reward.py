@@ -19,8 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=5, help="captions drawn per picture")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--validate-every", type=int, default=100)
+    parser.add_argument("--checkpoint-every", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR",
+                        help="checkpoint, metrics.jsonl and model/")  # fmt: skip
+    parser.add_argument("--resume", action="store_true",
+                        help="go on from OUTPUT's checkpoint, if there is one")  # fmt: skip
+    parser.add_argument("--stop-after", type=int, metavar="STEP",
+                        help="stop with a checkpoint after this step")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples=arguments.samples,
         learning_rate=arguments.learning_rate,
         validate_every=arguments.validate_every,
+        checkpoint_every=arguments.checkpoint_every,
         seed=arguments.seed,
     )
     records = plain_records(read_captions(arguments.captions, split=arguments.split))
@@ -55,5 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     cache = FeatureCache.open(arguments.features, model.config.fingerprint or None)
     trainer = RewardTrainer(model, pieces, records[:-held], records[-held:], cache.rows, config)
-    print(json.dumps(trainer.run(arguments.output)))
+    found = trainer.run(
+        arguments.output, resume=arguments.resume, stop_after=arguments.stop_after
+    )
+    print(json.dumps(found))
     return 0

@@ -15,6 +15,8 @@ from gqa_reasoner.vlp.data.pictures import PictureSource
 if TYPE_CHECKING:
     import PIL.Image
 
+    from gqa_reasoner.vlp.captioning.consensus import Consensus
+
 __all__ = ["CaptionRun", "PictureCaptions", "read_boxes"]
 
 Boxes = Mapping[str, Sequence[Sequence[float]]]
@@ -40,6 +42,7 @@ class CaptionRun:
     Args:
         places: files, folders, `.zip` and `.tar` archives.
         boxes: by picture name (path, file name, or file name without suffix).
+        consensus: puts the captions of whole pictures into another order.
 
     Raises:
         InputError: a place that is not there, a folder without pictures, boxes of no picture.
@@ -53,10 +56,12 @@ class CaptionRun:
         *,
         boxes: Boxes | None = None,
         batch_size: int = 32,
+        consensus: Consensus | None = None,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"captions: batch size: expected at least 1, got {batch_size}")
         self.captioner, self.settings, self.batch_size = captioner, settings, batch_size
+        self.consensus = consensus
         self.failures: list[tuple[str, str]] = []
         self._items = [item for place in places for item in _items(place)]
         self._boxes: dict[int, Sequence[Sequence[float]]] | None = None
@@ -101,7 +106,7 @@ class CaptionRun:
         self, numbers: list[int], images: list[PIL.Image.Image]
     ) -> Iterator[PictureCaptions]:
         if self._boxes is None:
-            found = self.captioner.caption(images, self.settings, numbers)
+            found = self._whole(numbers, images)
             for number, captions in zip(numbers, found, strict=True):
                 yield PictureCaptions(self._items[number][0], None, captions)
             return
@@ -110,6 +115,13 @@ class CaptionRun:
             said = self.captioner.caption_regions(image, boxes, self.settings, source=shown)
             for box, captions in zip(boxes, said, strict=True):
                 yield PictureCaptions(shown, tuple(box), captions)
+
+    def _whole(self, numbers: list[int], images: list[PIL.Image.Image]) -> list[list[Caption]]:
+        if self.consensus is None or not images:
+            return self.captioner.caption(images, self.settings, numbers)
+        features = self.captioner.features(images)
+        found = self.captioner.caption_features(features, self.settings, numbers=numbers)
+        return self.consensus.choose(features, found)
 
 
 class _OneFile:

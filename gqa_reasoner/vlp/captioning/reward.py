@@ -14,12 +14,11 @@ Legend: B pictures, K samples of a picture, T words, N words of all samples, V c
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from torch import Tensor
 from detectors.errors import InputError
 from eval.ngrams import bleu, cider, document_frequency
 from gqa_reasoner.model.frozen import native_bfloat16
+from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.vlp.captioning.beam_steps import BeamSteps, Memory
 from gqa_reasoner.vlp.captioning.captioner import Captioner, CaptionSettings
 from gqa_reasoner.vlp.captioning.evaluation import caption_records, references
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["CiderReward", "RewardConfig", "RewardTrainer", "policy_loss"]
 
 END = "[EOS]"
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ class RewardConfig:
     average_decay: float = 0.98
     max_length: int = 20
     validate_every: int = 100
+    checkpoint_every: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "max_length", "validate_every"):
+        for name in ("steps", "batch_size", "max_length", "validate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"reward: {name}: expected at least 1, got {getattr(self, name)}")
         if self.samples < 2:
@@ -131,6 +133,8 @@ class RewardTrainer:
         trained = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=0.0)
         self.step = 0
+        self.best: dict[str, float] = {}
+        self._rewards: list[float] = []
 
     def train_step(self) -> float:
         """One step; returns the mean reward of the samples."""
@@ -194,25 +198,80 @@ class RewardTrainer:
         both = [said[name] for name in said], [true[name] for name in said]
         return {"CIDEr": cider(*both)[0], "BLEU-4": bleu(*both)[0][3]}
 
-    def run(self, output: Path) -> dict[str, float]:
-        """Train to the end; `output/model` holds the best, `metrics.jsonl` the course."""
+    # ---- the run ---------------------------------------------------------------------------
+
+    def run(
+        self, output: Path, *, resume: bool = False, stop_after: int | None = None
+    ) -> dict[str, float]:
+        """Train to the end; `output/model` holds the best, `metrics.jsonl` the course.
+
+        Args:
+            resume: go on from the folder's `checkpoint.pt`, if there is one; the run then ends
+                with the weights of one that was not interrupted.
+            stop_after: leave a checkpoint after this step and end there.
+
+        Returns:
+            The best held-out figures so far and their step.
+
+        Raises:
+            InputError: a checkpoint of another model or configuration.
+        """
         output.mkdir(parents=True, exist_ok=True)
-        best: dict[str, float] = {}
-        rewards: list[float] = []
-        with (output / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            while self.step <= self.config.steps:
-                last = self.step == self.config.steps
-                if last or self.step % self.config.validate_every == 0:
-                    found = self.validate()
-                    mean = sum(rewards) / max(len(rewards), 1)
-                    record = {"step": self.step, "reward": mean, **found}
-                    log.write(json.dumps(record) + "\n")
-                    log.flush()
-                    rewards = []
-                    if found["CIDEr"] > best.get("CIDEr", -1.0):
-                        best = {"step": self.step, **found}
-                        save_model(output / "model", self.average, self.pieces)
-                if last:
-                    break
-                rewards.append(self.train_step())
-        return best
+        checkpoint = output / CHECKPOINT
+        if resume and checkpoint.is_file():
+            self.restore(load_checkpoint(checkpoint), str(checkpoint))
+        # what was validated at the checkpoint's own step is validated, and written, again
+        log = MetricsLog(output / "metrics.jsonl", resume_step=self.step - 1 if resume else None)
+        last = min(self.config.steps, stop_after or self.config.steps)
+        while self.step < last:
+            if self.step % self.config.validate_every == 0:
+                self._choose(output, log)
+            self._rewards.append(self.train_step())
+            if self.step % self.config.checkpoint_every == 0 or self.step == last:
+                save_checkpoint(checkpoint, self.state())
+        if self.step >= self.config.steps:
+            self._choose(output, log)
+        return self.best
+
+    def _choose(self, output: Path, log: MetricsLog) -> None:
+        """Save the averaged weights if they are the best so far on the held-out pictures."""
+        found = self.validate()
+        mean = sum(self._rewards) / max(len(self._rewards), 1)
+        log.write({"step": self.step, "reward": mean, **found})
+        self._rewards = []
+        if found["CIDEr"] > self.best.get("CIDEr", -1.0):
+            self.best = {"step": self.step, **found}
+            save_model(output / "model", self.average, self.pieces)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "step": self.step,
+            "config": asdict(self.config),
+            "model_config": self.model.config.to_json(),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "rewards": self._rewards,
+        }
+
+    def restore(self, state: dict[str, Any], source: str) -> None:
+        """Take over a checkpoint.
+
+        Raises:
+            InputError: it was made by another model or configuration.
+        """
+        ours = {"model_config": self.model.config.to_json(), "config": asdict(self.config)}
+        for name, mine in ours.items():
+            found = state.get(name, {})
+            for key, value in mine.items():
+                if found.get(key) != value:
+                    raise InputError(
+                        f"{source}: made with {key} {found.get(key)!r}, this run has {value!r}"
+                    )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best = int(state["step"]), dict(state["best"])
+        self._rewards = list(state["rewards"])
