@@ -131,8 +131,25 @@ class ConvTower(nn.Module):
         return self.layers(images.float() / 127.5 - 1).flatten(2).transpose(1, 2)
 
 
+_HUB = {
+    "mobilenet": ("MobileNetV2Model", ("mobilenet_v2",)),
+    "clip": ("CLIPVisionModel", ("clip", "clip_vision_model")),
+    "siglip": ("SiglipVisionModel", ("siglip", "siglip_vision_model")),
+    "blip": ("BlipVisionModel", ("blip", "blip_vision_model")),
+}
+"""The class of `transformers` and the model types whose vision part it can be."""
+
+
+_RENAMED = {"blip": {r"^vision_model\.": ""}}
+"""Unlike the others, BLIP's vision class does not find its weights inside a whole model's."""
+
+
 class HubTower:
-    """A frozen vision model of `transformers`, loaded from a local folder."""
+    """A frozen vision model of `transformers`, loaded from a local folder.
+
+    Of the image processor's settings those on the scale of pixels are followed; every tower gets
+    pictures that were resized whole to its size (`picture_tensor`).
+    """
 
     def __init__(self, kind: str, folder: Path) -> None:
         try:
@@ -141,35 +158,21 @@ class HubTower:
             raise InputError(
                 f"tower {kind}: needs transformers (pip install gqa-reasoner[transformers])"
             ) from error
-        names = {
-            "mobilenet": "MobileNetV2Model",
-            "clip": "CLIPVisionModel",
-            "siglip": "SiglipVisionModel",
-            "blip": "BlipVisionModel",
-        }
-        loader = getattr(transformers, names[kind])
-        log = transformers.utils.logging
-        level = log.get_verbosity()
-        log.set_verbosity_error()  # a classifier's unused head is no news
-        log.disable_progress_bar()
-        try:
-            self.model: Any = loader.from_pretrained(folder, local_files_only=True).eval()
-            settings = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
-            mean, deviation = settings["image_mean"], settings["image_std"]
-        except (OSError, ValueError, KeyError) as error:
-            line = " ".join(str(error).split())[:160]
-            raise InputError(f"{folder}: tower {kind}: {line}") from error
-        finally:
-            log.set_verbosity(level)
-            log.enable_progress_bar()
+        wanted, types = _HUB[kind]
+        found = _record(kind, folder, "config.json").get("model_type")
+        if found not in types:
+            raise InputError(
+                f"{folder}: tower {kind}: expected a model of type {types[0]}, its config.json "
+                f"says {found!r}"
+            )
+        self.range, self.mean, self.deviation = _scaling(kind, folder)
+        self.model: Any = _load(transformers, wanted, kind, folder)
         if kind == "mobilenet":
             _fold(self.model)
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         self.kind = kind
         self.name = f"{kind}:{folder}"
-        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
-        self.deviation = torch.tensor(deviation).view(1, 3, 1, 1)
         self.image_size = int(getattr(self.model.config, "image_size", 224))
         with torch.inference_mode():
             probe = torch.zeros(1, 3, self.image_size, self.image_size, dtype=torch.uint8)
@@ -181,7 +184,7 @@ class HubTower:
     def __call__(self, images: Tensor) -> Tensor:
         """See `ImageTower`."""
         _check(images, self.image_size)
-        scaled = (images.float() / 255 - self.mean) / self.deviation
+        scaled = (images.float() / self.range - self.mean) / self.deviation
         scaled = scaled.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             hidden = self.model(scaled).last_hidden_state
@@ -203,11 +206,76 @@ def _fold(model: nn.Module) -> None:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def _record(kind: str, folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file of a model folder."""
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"{path}: tower {kind}: no such file")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: tower {kind}: not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: tower {kind}: expected an object")
+    return found
+
+
+def _scaling(kind: str, folder: Path) -> tuple[float, Tensor, Tensor]:
+    """What pixels are divided by, then the mean and deviation (1, 3, 1, 1) of colours."""
+    settings = _record(kind, folder, "preprocessor_config.json")
+    factor = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
+    plain = not settings.get("do_normalize", True)
+    colours = []
+    for name, value in (("image_mean", 0.0), ("image_std", 1.0)):
+        given = [value] * 3 if plain else settings.get(name)
+        numbers = isinstance(given, list) and all(isinstance(one, int | float) for one in given)
+        if not numbers or len(given) != 3 or (name == "image_std" and min(given) <= 0):
+            raise InputError(
+                f"{folder / 'preprocessor_config.json'}: tower {kind}: {name}: expected three "
+                f"numbers, got {given!r}"
+            )
+        colours.append(torch.tensor(given, dtype=torch.float32).view(1, 3, 1, 1))
+    if not isinstance(factor, int | float) or not factor > 0:
+        raise InputError(
+            f"{folder / 'preprocessor_config.json'}: tower {kind}: rescale_factor: expected more "
+            f"than 0, got {factor!r}"
+        )
+    return 1 / factor, colours[0], colours[1]
+
+
+def _load(transformers: Any, wanted: str, kind: str, folder: Path) -> Any:
+    """The vision model with every weight from the folder; none may be left as it was made."""
+    log = transformers.utils.logging
+    level = log.get_verbosity()
+    log.set_verbosity_error()  # a classifier's unused head is no news
+    log.disable_progress_bar()
+    try:
+        model, report = getattr(transformers, wanted).from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, key_mapping=_RENAMED.get(kind)
+        )
+    except Exception as error:  # OSError, RuntimeError, SafetensorError, ...
+        line = " ".join(str(error).split())[:160]
+        raise InputError(f"{folder}: tower {kind}: {line}") from error
+    finally:
+        log.set_verbosity(level)
+        log.enable_progress_bar()
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise InputError(
+            f"{folder}: tower {kind}: {len(missing)} weights are not there: "
+            f"{', '.join(missing[:3])}"
+        )
+    return model.eval()
+
+
 def _digest(folder: Path) -> str:
+    weights = [folder / "model.safetensors"]
+    if not weights[0].is_file():
+        weights = [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.bin"))]
     digest = hashlib.sha256()
-    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
+    for path in (folder / "config.json", folder / "preprocessor_config.json", *weights):
+        if path.is_file():
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
