@@ -78,6 +78,9 @@ class MatchHead(nn.Module):
 
     One stream: from the pair's pooled vector. Two streams: from the product of both pooled
     vectors (ViLBERT). Under `mean` a one-stream pair is both means, their product beside them.
+
+    It computes in float32 whatever the trunk did: two of a hundred pairs often differ by less
+    than bfloat16 can tell apart.
     """
 
     def __init__(self, width: int, *, pool: str, product: bool) -> None:
@@ -93,6 +96,10 @@ class MatchHead(nn.Module):
 
     def forward(self, text: Tensor, text_mask: Tensor | None, vision: Tensor) -> Tensor:
         """(B, T, D), (B, T) and (B, V, D) to logits (B,)."""
+        with torch.autocast(text.device.type, enabled=False):
+            return self._logits(text.float(), text_mask, vision.float())
+
+    def _logits(self, text: Tensor, text_mask: Tensor | None, vision: Tensor) -> Tensor:
         first = self.text(self.pool(text, text_mask)).tanh()
         if self.vision is None:
             return self.score(first).squeeze(-1)

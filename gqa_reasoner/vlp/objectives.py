@@ -304,12 +304,14 @@ def retrieval_loss(
 ) -> Tensor:
     """Fine-tuning for search: contrastive for dual encoders; for the others each true pair is
     ranked against `negatives` other pictures and as many other texts, drawn evenly or, with a
-    guide, by its scores."""
+    guide, by its scores; with 0 against all of the batch, which reads every pair."""
     if model.config.plan == "dual":
         return _contrastive(model, batch)
     count, pictures = len(batch.ids), len(batch.features)
     if pictures < 2:
         raise InputError("retrieval: a batch needs at least two pictures")
+    if negatives == 0:
+        return _all_pairs(model, batch)
     positive = batch.owner[:, None] == torch.arange(pictures)[None]
     scores = torch.zeros(count, pictures) if guide is None else guide.scores(batch)
     own_texts = batch.owner[:, None] == batch.owner[None]
@@ -327,6 +329,27 @@ def retrieval_loss(
     to_image = torch.cat([true[:, None], by_image.view(count, -1)], dim=1)
     to_text = torch.cat([true[:, None], by_text.view(count, -1)], dim=1)
     return (match_ranking(to_image) + match_ranking(to_text)) / 2
+
+
+def _all_pairs(model: VisionLanguageModel, batch: Batch) -> Tensor:
+    """Every text with every picture of the batch: the true picture among all pictures, and the
+    true text among the texts of other pictures."""
+    count, pictures = len(batch.ids), len(batch.features)
+    text = model.embed_text(batch.ids, language=batch.language)
+    vision = model.embed_images(batch.features).tokens
+    logits = model.match_tokens(
+        text.repeat_interleave(pictures, dim=0),
+        batch.mask.repeat_interleave(pictures, dim=0),
+        vision.repeat(count, 1, 1),
+    )
+    scores = logits.float().view(count, pictures)
+    to_image = functional.cross_entropy(scores, batch.owner)
+    here = torch.arange(count)
+    siblings = (batch.owner[:, None] == batch.owner[None]) & (here[:, None] != here[None])
+    to_text = functional.cross_entropy(
+        scores.T[batch.owner].masked_fill(siblings, float("-inf")), here
+    )
+    return (to_image + to_text) / 2
 
 
 def captioning_loss(model: VisionLanguageModel, batch: Batch, *, smoothing: float = 0.1) -> Tensor:

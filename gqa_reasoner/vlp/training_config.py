@@ -42,7 +42,8 @@ class TrainingConfig:
     average_decay: float = 0.99
     """Of the exponential average of weights, which is what is saved as the model."""
     negatives: int = 3
-    """Per pair and direction, when a one- or two-stream model is fine-tuned for search."""
+    """Per pair and direction, when a one- or two-stream model is fine-tuned for search; 0: all
+    of the batch, every text being read with every picture."""
     guided: bool = False
     """Draw them, and the match loss's false pairs, by a guide's scores."""
     group: int = 1
@@ -83,10 +84,12 @@ class TrainingConfig:
             raise InputError(
                 f"{where}: precision: expected auto, float32 or bfloat16, got {self.precision!r}"
             )
-        for name in ("steps", "batch_size", "captions_per_image", "negatives", "group", "threads",
+        for name in ("steps", "batch_size", "captions_per_image", "group", "threads",
                      "validate_every", "checkpoint_every", "log_every"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"{where}: {name}: expected at least 1, got {getattr(self, name)}")
+        if self.negatives < 0:
+            raise InputError(f"{where}: negatives: expected at least 0, got {self.negatives}")
         for name in ("word_dropout", "cell_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(

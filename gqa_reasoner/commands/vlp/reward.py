@@ -62,8 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
     cache = FeatureCache.open(arguments.features, model.config.fingerprint or None)
     trainer = RewardTrainer(model, pieces, records[:-held], records[-held:], cache.rows, config)
-    found = trainer.run(
-        arguments.output, resume=arguments.resume, stop_after=arguments.stop_after
-    )
+    found = trainer.run(arguments.output, resume=arguments.resume, stop_after=arguments.stop_after)
     print(json.dumps(found))
     return 0
