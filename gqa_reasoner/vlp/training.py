@@ -336,26 +336,20 @@ def _check(
         raise InputError("training config: group: larger groups need guided: true")
 
 
-STARTED = (
-    "text_embedding.words.",
-    "vision_embedding.features.",
-    "text_projection.",
-    "vision_projection.",
-    "match.",
-)
-"""Where `closed_form` writes its solution."""
+FRESH = ("words.", "classes.", "features.", "codes.")
+"""Heads that only pre-training reads; a start in closed form leaves them as they were made."""
 
 
 def _optimizer(model: VisionLanguageModel, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; only matrices decay. With a `start_share` below 1 there are two groups more, those
-    that get the share."""
+    """AdamW; only matrices decay. With a `start_share` below 1 there are two groups for the fresh
+    heads, and two more that get the share."""
     kept = config.start_share < 1
     groups: list[dict[str, Any]] = []
-    for started in (False, True) if kept else (False,):
+    for fresh in (True, False) if kept else (True,):
         chosen = [
             value
             for name, value in model.named_parameters()
-            if not kept or name.startswith(STARTED) == started
+            if not kept or name.startswith(FRESH) == fresh
         ]
         matrices = [value for value in chosen if value.ndim > 1]
         others = [value for value in chosen if value.ndim <= 1]

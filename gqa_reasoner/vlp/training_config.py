@@ -35,8 +35,8 @@ class TrainingConfig:
     warmup_steps: int = 50
     final_learning_rate_share: float = 0.02
     start_share: float = 1.0
-    """Of the learning rate, for what the closed form writes (words, cells, and what compares
-    them); below 1 it is kept while the layers between learn."""
+    """Of the learning rate, for all but the heads that only pre-training reads: below 1 for a
+    model that starts in closed form, which a rate fit for new heads would soon undo."""
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     average_decay: float = 0.99

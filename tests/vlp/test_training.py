@@ -18,7 +18,7 @@ from detectors.errors import InputError
 from gqa_reasoner.vlp.checkpoint import load_model
 from gqa_reasoner.vlp.objectives import Guide, retrieval_loss
 from gqa_reasoner.vlp.recipe import list_recipes, load_recipe
-from gqa_reasoner.vlp.training import Trainer
+from gqa_reasoner.vlp.training import FRESH, Trainer
 from gqa_reasoner.vlp.training_config import TrainingConfig, learning_rate, read_training_config
 
 from . import small
@@ -245,6 +245,8 @@ def test_learning_rate_warms_up_and_falls() -> None:
         ("stepz: 3", "unknown keys"),
         ("steps: many", "expected int"),
         ("steps: 0", "at least 1"),
+        ("negatives: -1", "at least 0"),
+        ("start_share: 1.5", "expected 0 to 1"),
         ("objective: dance", "expected one of pretrain"),
         ("precision: half", "expected auto"),
         ("steps: [", "not YAML"),
@@ -264,3 +266,49 @@ def test_tasks_must_fit_the_recipe(tmp_path: Path) -> None:
         small.trainer("xgpt", tmp_path, objective="retrieval")
     with pytest.raises(InputError, match="expected a guide"):
         small.trainer("vilt", tmp_path, objective="retrieval", guided=True)
+
+
+@pytest.mark.parametrize("name", ["unicoder_vl", "vilbert", "soho", "m3p", "clip"])
+def test_a_share_of_nothing_trains_fresh_heads_only(name: str, tmp_path: Path) -> None:
+    trainer = small.trainer(name, tmp_path, start_share=0.0)
+    before = {key: value.clone() for key, value in trainer.model.named_parameters()}
+    for _ in range(3):
+        trainer.train_step()
+    changed = {
+        key
+        for key, value in trainer.model.named_parameters()
+        if not torch.equal(value, before[key])
+    }
+    assert changed == {key for key in before if key.startswith(FRESH)}
+    assert bool(changed) == (name != "clip")
+
+
+def test_a_share_slows_down_by_that_much(tmp_path: Path) -> None:
+    moved = []
+    for share in (1.0, 0.1):
+        trainer = small.trainer("vilt", tmp_path, start_share=share)
+        before = trainer.model.text_embedding.words.weight.clone()
+        trainer.train_step()
+        moved.append((trainer.model.text_embedding.words.weight - before).abs().max().item())
+    assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-3)
+
+
+def test_ranking_all_of_the_batch_is_the_mean_of_both_directions(tmp_path: Path) -> None:
+    trainer = small.trainer("vilt", tmp_path)
+    corpus = small.corpus(load_recipe("vilt"), captions_per_image=2)
+    batch = corpus.batch([0, 1, 2], torch.Generator().manual_seed(0))
+    model = trainer.model.eval()
+    with torch.no_grad():
+        loss = retrieval_loss(model, batch, torch.Generator(), negatives=0)
+        scores = torch.stack(
+            [model.match_score(batch.ids, batch.mask, batch.features[[k] * 6]) for k in range(3)],
+            dim=1,
+        )
+    total = 0.0
+    for text, picture in enumerate(batch.owner.tolist()):
+        row = scores[text]
+        total += float(row.logsumexp(0) - row[picture]) / 12
+        others = [k for k in range(6) if k == text or batch.owner[k] != picture]
+        column = scores[others, picture]
+        total += float(column.logsumexp(0) - scores[text, picture]) / 12
+    assert float(loss) == pytest.approx(total, rel=1e-4)
