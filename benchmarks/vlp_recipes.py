@@ -6,7 +6,7 @@
 The budget is processor time of one thread: `--pretrain-seconds` with the recipe's own losses, then
 `--finetune-seconds` for search (captions for xgpt). Steps follow from the measured time of a
 step, so that the learning rate ends at its end. All but xgpt start from the closed form over the
-first `--fit` pictures and are trained on the others. Ranked are pools of 100 pictures with one
+first `--fit` pictures and are fine-tuned on the others. Ranked are pools of 100 pictures with one
 caption each, since one- and two-stream models must read every pair; dual encoders also rank the
 whole split.
 """
@@ -193,13 +193,8 @@ def run(arguments: argparse.Namespace) -> None:
     result: dict[str, Any] = {"recipe": recipe.name, "name": name, "width": arguments.width}
     folder = None
     if not captioner:
-        # What the closed form has seen teaches nothing: it ranks those pictures nearly perfectly.
-        records = read_captions(arguments.captions, split="train")
         result["closed_form_seconds"] = write_start(recipe, sources, config, arguments.fit)
         folder = work / "start" / "model"
-        if arguments.fit < len(records):
-            write_captions(work / "rest.jsonl", records[arguments.fit :])
-            sources = replace(sources, captions=work / "rest.jsonl")
     if arguments.pretrain_seconds > 0:
         own = replace(sources, start=folder, output=work / "pretrain")
         result["pretrain"] = train(recipe, own, config, arguments.pretrain_seconds)
@@ -211,6 +206,11 @@ def run(arguments: argparse.Namespace) -> None:
             captions_per_image=arguments.captions_per_image if captioner else 1,
         )  # fmt: skip
         tuned = replace(sources, start=folder, output=work / "finetune")
+        if not captioner:
+            # The closed form ranks what it has seen nearly perfectly: nothing is left to learn.
+            records = read_captions(arguments.captions, split="train")
+            write_captions(work / "unseen.jsonl", records[arguments.fit :])
+            tuned = replace(tuned, captions=work / "unseen.jsonl")
         result["finetune"] = train(recipe, tuned, config, arguments.finetune_seconds)
         folder = work / "finetune" / "model"
     started = time.process_time()
