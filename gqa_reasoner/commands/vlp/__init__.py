@@ -10,6 +10,7 @@ from typing import Any
 ACTIONS = {
     "list": ("list_recipes", "the recipes of the family"),
     "features": ("features", "compute a frozen tower's features of pictures, resumable"),
+    "scenes": ("scenes", "what a detector finds in pictures, for recipes with tags; resumable"),
     "words": ("words", "plain captions and a list of whole words, for captioners"),
     "lexicon": ("lexicon", "bilingual lexicons from translated captions"),
     "start": ("start", "a model from the closed-form solution, to use or to train on"),
