@@ -227,7 +227,7 @@ def _scaling(kind: str, folder: Path) -> tuple[float, Tensor, Tensor]:
     plain = not settings.get("do_normalize", True)
     colours = []
     for name, value in (("image_mean", 0.0), ("image_std", 1.0)):
-        given = [value] * 3 if plain else settings.get(name)
+        given: Any = [value] * 3 if plain else settings.get(name)
         numbers = isinstance(given, list) and all(isinstance(one, int | float) for one in given)
         if not numbers or len(given) != 3 or (name == "image_std" and min(given) <= 0):
             raise InputError(
