@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from detectors.errors import InputError
@@ -18,7 +19,8 @@ def load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
         where: file and kind of weights, with which the error begins.
 
     Raises:
-        InputError: missing or unexpected names (listed), or a shape that differs.
+        InputError: missing or unexpected names (listed), a shape that differs, or values that
+            are not finite.
     """
     expected = model.state_dict()
     missing, surplus = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
@@ -30,4 +32,6 @@ def load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
                 f"{where}: {name}: expected shape {tuple(expected[name].shape)}, "
                 f"got {tuple(tensor.shape)}"
             )
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise InputError(f"{where}: {name}: holds values that are not finite")
     model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})

@@ -38,6 +38,7 @@ class _ShardedH5(ReaderBase):
         self.info_path = _find_info(folder, self.path, self.kind)
         self.info = _read_info(self.info_path)
         self.positions = {image_id: row for row, image_id in enumerate(self.info)}
+        _refuse_shared_rows(self.info, self.info_path, merged=not self.path.is_dir())
         self._shards: dict[Path, h5py.File] = {}
 
     def _row(self, image_id: str) -> tuple[h5py.File, int, dict[str, Any]]:
@@ -141,6 +142,21 @@ class GqaSpatialReader(_ShardedH5):
             "gqa-spatial-h5", len(self.info), shape[1], f"{shape[2]}x{shape[3]} grid",
             str(handle["features"].dtype), str(self.path), [f"info: {self.info_path.name}"],
         )  # fmt: skip
+
+
+def _refuse_shared_rows(info: dict[str, dict[str, Any]], path: Path, *, merged: bool) -> None:
+    """Raise `InputError` where two images claim one row: one of them would get false features.
+
+    In a merged file the row alone counts, so that the info file of the 16 parts is refused there.
+    """
+    owners: dict[tuple[Any, Any], str] = {}
+    for image_id, record in info.items():
+        row = record.get("idx", record.get("index"))
+        if row is None:
+            continue
+        first = owners.setdefault((None if merged else record.get("file"), row), image_id)
+        if first != image_id:
+            raise InputError(f"{path}: images {first} and {image_id} both claim row {row}")
 
 
 class GqaObjectsWriter:

@@ -136,8 +136,8 @@ def check_regions(path: Path, regions: RegionFeatures) -> RegionFeatures:
     """Refuse records that would train a model on nonsense.
 
     Raises:
-        InputError: NaN or infinite features, boxes that are not (N, 4), counts that differ, or
-            boxes outside the picture by more than a pixel.
+        InputError: NaN or infinite features, boxes that are not (N, 4), counts that differ,
+            boxes that end before they begin, or outside the picture by more than a pixel.
     """
     where = f"{path}: image {regions.image_id}"
     count = len(regions.features)
@@ -151,6 +151,8 @@ def check_regions(path: Path, regions: RegionFeatures) -> RegionFeatures:
         raise InputError(f"{where}: features hold NaN or infinite values")
     if not np.isfinite(regions.boxes).all():
         raise InputError(f"{where}: boxes hold NaN or infinite values")
+    if (regions.boxes[:, 2:] < regions.boxes[:, :2]).any():
+        raise InputError(f"{where}: boxes end before they begin (expected x1, y1, x2, y2)")
     if count and regions.width and regions.height:
         low, high = regions.boxes.min(), regions.boxes.max(axis=0)
         if (

@@ -93,6 +93,10 @@ def test_missing_unexpected_and_misshapen_tensors_are_listed(folder: Path, tmp_p
     save_file({**tensors, name: torch.zeros(1, 2, 3)}, str(tmp_path / "model.safetensors"))
     with pytest.raises(InputError, match="expected shape"):
         RegionDetector.from_pretrained(tmp_path)
+    endless = {**tensors, name: torch.full_like(tensors[name], torch.inf)}
+    save_file(endless, str(tmp_path / "model.safetensors"))
+    with pytest.raises(InputError, match=rf"{name}: holds values that are not finite"):
+        RegionDetector.from_pretrained(tmp_path)
 
 
 def test_damaged_and_missing_files_are_refused(folder: Path, tmp_path: Path) -> None:

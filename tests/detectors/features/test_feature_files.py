@@ -225,6 +225,8 @@ def test_broken_official_files_are_named(tmp_path: Path) -> None:
     assert "'objectsNum' 11 is beyond" in _error(folder)
     info_path.write_text('{"n0": {"idx": 0}, "n0": {"idx": 1}}')
     assert "duplicate image id 'n0'" in _error(folder)
+    info_path.write_text(json.dumps({**info, "n1": {**info["n1"], "idx": 0}}))
+    assert "images n0 and n1 both claim row 0" in _error(folder)
     (folder / "gqa_objects_0.h5").unlink()  # the readers above still hold the old file open
     with h5py.File(folder / "gqa_objects_0.h5", "w") as handle:
         handle["something"] = np.zeros(3)
@@ -242,6 +244,9 @@ def test_nan_features_and_boxes_outside_are_refused(tmp_path: Path) -> None:
     path = write_own(tmp_path / "own.h5", records)
     assert "image n0: features hold NaN" in _error(path)
     assert "image n1: boxes reach outside the 200 x 200 picture" in _error(path, "n1")
+    records[1].boxes[0] = [50, 10, 20, 30]
+    path = write_own(tmp_path / "turned.h5", records)
+    assert "image n1: boxes end before they begin" in _error(path, "n1")
 
 
 def test_duplicate_ids_are_not_written(tmp_path: Path) -> None:
