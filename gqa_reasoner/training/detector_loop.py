@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from detectors.config import DetectorConfig, DetectorVocabulary, to_mapping
@@ -25,6 +24,7 @@ from detectors.faster_rcnn import FasterRCNN, TrainingSettings, build_detector
 from detectors.mobilenet import MobileNetV2, load_mobilenet
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
 from gqa_reasoner.training.config_file import read_config_file
+from gqa_reasoner.training.detector_augmentation import change_light, change_size
 from gqa_reasoner.training.detector_data import (
     DetectorData,
     PictureSet,
@@ -80,6 +80,8 @@ class DetectorTrainingConfig:
     flip_probability: float = 0.5
     light_change: float = 0.12
     """Largest relative change of brightness and contrast; colours keep their names."""
+    size_change: float = 0.0
+    """Largest relative change of a picture's size; above 0 it also changes its place."""
     minimum_name_count: int = 5
     facts: tuple[str, ...] = ("location", "place", "weather")
     checkpoint_every: int = 200
@@ -278,6 +280,7 @@ class DetectorTraining:
         rows = self.order(self.step)
         flips = torch.rand(len(rows), generator=generator) < config.flip_probability
         pictures, targets = self.data.batch(rows.tolist(), flips.tolist())
+        pictures, targets = change_size(pictures, targets, config.size_change, generator)
         set_modes(self.model, config.trained_parts)
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(config)):
             losses = self.model.losses(
@@ -341,17 +344,6 @@ class DetectorTraining:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
-
-
-def change_light(pictures: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Random contrast and brightness per picture, the same for the three colours.
-
-    Pictures (B, 3, H, W) of 0..255 -> float of the same shape.
-    """
-    count = pictures.shape[0]
-    noise = torch.rand(2, count, 1, 1, 1, generator=generator) * 2 - 1
-    contrast, shift = 1 + amount * noise[0], 128 * amount * noise[1]
-    return ((pictures.float() - 128) * contrast + 128 + shift).clamp_(0, 255)
 
 
 def _prepare_backbone(model: FasterRCNN, folder: Path | None, frozen_maps: int) -> None:
