@@ -27,6 +27,27 @@ def test_fused_and_plain_linear_layers_agree(bias: bool, shape: tuple[int, ...])
     assert torch.equal(residual, kept)
 
 
+@pytest.mark.parametrize("shape", [(600, 8), (2, 300, 8)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_large_training_batches_have_the_plain_gradients(
+    shape: tuple[int, ...], bias: bool
+) -> None:
+    torch.manual_seed(0)
+    found = []
+    layer = FusedLinear(8, 6, bias=bias)
+    plain = nn.Linear(8, 6, bias=bias)
+    plain.load_state_dict(layer.state_dict())
+    start, weights = torch.randn(shape), torch.randn(*shape[:-1], 6)
+    for module in (layer, plain):
+        values = start.clone().requires_grad_()
+        result = module(values)
+        (result.tanh() * weights).sum().backward()
+        found.append((result, values.grad, *(p.grad for p in module.parameters())))
+    assert "_Linear" in type(found[0][0].grad_fn).__name__
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_gradients_and_other_types_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, values = FusedLinear(4, 4), torch.randn(3, 4)
     layer(values, values, gelu=False).sum().backward()
