@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gqa_reasoner.model.attention import Attention, FeedForward, RootMeanSquareNorm
 from gqa_reasoner.model.config import TrunkConfig
+from gqa_reasoner.model.dropout import ByteDropout
 from gqa_reasoner.model.frozen import PackedLinear
 from gqa_reasoner.model.plan import Row
 
@@ -38,7 +39,7 @@ class Block(nn.Module):
             dropout=config.attention_dropout,
         )
         self.attention_norm = make_norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
         self.feed_forward = None
         if row.feed_forward:
             self.feed_forward = FeedForward(

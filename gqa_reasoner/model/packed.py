@@ -123,31 +123,22 @@ class PackedRun:
             values = self.layout.join(streams["t"], streams["v"])
         block = self.trunk.blocks(index)["tied"]
         projected = self._split(block, block.project(values))
-        query, key, value = projected
         if attention is not None:
             attention[index] = self._joint_weights(index, row, block, projected)
-        flat = self._edge_bias(index, row)
-        parts, pairs = [], 0
-        for group in self.layout.groups("tv"):
-            start, length = group.starts[0], group.lengths[0]
-            stop = start + group.samples * length
+        groups = self.layout.groups("tv")
+        shares = self._edge_bias(index, row, groups)
+        parts = []
+        for place, (group, query, key, value) in enumerate(
+            zip(groups, *(_split_groups(part, groups, 0) for part in projected), strict=True)
+        ):
             bias = None
-            if flat is not None:
-                size = group.samples * length * length
-                bias = flat[:, pairs : pairs + size].unflatten(1, (group.samples, length, length))
-                bias, pairs = bias.transpose(0, 1), pairs + size
+            if shares is not None:
+                bias = shares[place]
             elif not self.biases.plain(row):
-                positions = self.layout.joint_positions[start:stop]
+                start, size = group.starts[0], group.samples * group.lengths[0]
+                positions = self.layout.joint_positions[start : start + size]
                 bias = self._gathered(index, row, group, positions, positions)
-            shape = (group.samples, length)
-            parts.append(
-                block.attention.attend_heads(
-                    query[start:stop].unflatten(0, shape),
-                    key[start:stop].unflatten(0, shape),
-                    value[start:stop].unflatten(0, shape),
-                    bias,
-                ).flatten(0, 1)
-            )
+            parts.append(block.attention.attend_heads(query, key, value, bias).flatten(0, 1))
         values = block.finish(values, parts[0] if len(parts) == 1 else torch.cat(parts))
         norms = self.trunk.final_norm
         if norms and "tied" not in norms:
@@ -205,32 +196,34 @@ class PackedRun:
         kind = row.attend(stream, readable[0])
         simple = self.biases.plain(row) and self.trunk.edge_bias is None
         causal = kind == "causal" and readable == [stream] and not self.trunk.relative
+        groups = self.layout.groups("+".join([stream, *readable]))
+        queries = _split_groups(query, groups, 0)
+        others = [
+            [_split_groups(part, groups, place) for part in keys[stream, k][1:] if part is not None]
+            for place, k in enumerate(readable, start=1)
+        ]
         parts = []
-        for group in self.layout.groups("+".join([stream, *readable])):
-            shape = (group.samples, group.lengths[0])
-            rows = slice(group.starts[0], group.starts[0] + shape[0] * shape[1])
-            found: list[list[Tensor]] = [[], []]
-            positions = []
-            for place, k in enumerate(readable, start=1):
-                start = group.starts[place]
-                stop = start + group.samples * group.lengths[place]
-                size = (group.samples, group.lengths[place])
-                for kept, part in zip(found, keys[stream, k][1:], strict=True):
-                    assert part is not None
-                    kept.append(part[start:stop].unflatten(0, size))
-                positions.append(self.layout.positions[k][start:stop].view(size))
+        for number, group in enumerate(groups):
+            found = [[pair[side][number] for pair in others] for side in (0, 1)]
             key, value = (p[0] if len(p) == 1 else torch.cat(p, dim=1) for p in found)
             bias = None
             if not simple and not (causal and self.edges is None):
                 bias = self._gathered(
-                    index, row, group, self.layout.positions[stream][rows],
-                    torch.cat(positions, dim=1).flatten(),
+                    index, row, group, self._positions(group, 0, stream),
+                    torch.cat([self._positions(group, place, k)
+                               for place, k in enumerate(readable, start=1)], dim=1),
                 )  # fmt: skip
             mixed = block.attention.attend_heads(
-                query[rows].unflatten(0, shape), key, value, bias, causal=causal and bias is None
+                queries[number], key, value, bias, causal=causal and bias is None
             )
             parts.append(mixed.flatten(0, 1))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _positions(self, group: Group, place: int, stream: Stream) -> Tensor:
+        """(G, L) padded positions of a group's rows of one stream."""
+        start, length = group.starts[place], group.lengths[place]
+        rows = self.layout.positions[stream][start : start + group.samples * length]
+        return rows.view(group.samples, length)
 
     def _gathered(
         self, index: int, row: Row, group: Group, query: Tensor, key: Tensor
@@ -245,8 +238,8 @@ class PackedRun:
         places = (query.view(group.samples, -1, 1), key.view(group.samples, 1, -1))
         return whole[samples[:, None, None], :, places[0], places[1]].permute(0, 3, 1, 2)
 
-    def _edge_bias(self, index: int, row: Row) -> Tensor | None:
-        """(H, all pairs of all groups): the typed edges' bias of a joint row without masks."""
+    def _edge_bias(self, index: int, row: Row, groups: list[Group]) -> list[Tensor] | None:
+        """The typed edges' bias (G, H, L, L) per group of a joint row without masks."""
         table = self.trunk.edge_bias
         if self.edges is None or table is None or not self.biases.plain(row):
             return None
@@ -255,8 +248,13 @@ class PackedRun:
         places = self._edge_places
         values = table[index, places.kind] * places.weight[:, None]
         flat = table.new_zeros(table.shape[-1], places.total)
-        flat = flat.index_add(1, places.place, values.T.to(flat.dtype))
-        return flat.to(self.biases.dtype)
+        flat = flat.index_add(1, places.place, values.T.to(flat.dtype)).to(self.biases.dtype)
+        shapes = [(group.samples, group.lengths[0], group.lengths[0]) for group in groups]
+        parts = flat.split([samples * length**2 for samples, length, _ in shapes], dim=1)
+        return [
+            part.unflatten(1, shape).transpose(0, 1)
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
 
     def _joint_weights(
         self, index: int, row: Row, block: Block, projected: tuple[Tensor, ...]
@@ -288,3 +286,13 @@ class PackedRun:
         bias = self.biases.of(index, row, stream, readable)
         padded = self.layout.pad(stream, query.flatten(1))
         return block.attention.weights(padded, torch.cat(parts, dim=1), bias)
+
+
+def _split_groups(values: Tensor, groups: list[Group], place: int) -> list[Tensor]:
+    """(N, H, head width) as (G, L, H, head width) per group.
+
+    Split at once and not sliced group by group: the gradient of a slice is as large as the whole.
+    """
+    shapes = [(group.samples, group.lengths[place]) for group in groups]
+    parts = values.split([samples * length for samples, length in shapes])
+    return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]

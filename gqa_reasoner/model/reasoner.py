@@ -21,6 +21,7 @@ from torch.nn import functional
 from detectors.errors import InputError
 from gqa_reasoner.model.batch import Batch, TokenBags, drop_sources
 from gqa_reasoner.model.config import TrunkConfig
+from gqa_reasoner.model.dropout import ByteDropout
 from gqa_reasoner.model.encode import GEOMETRY, KINDS, POSITIONS, edge_kind_count
 from gqa_reasoner.model.expanded_graph import Sources, split_words
 from gqa_reasoner.model.frozen import native_bfloat16
@@ -140,13 +141,13 @@ class ReasonerModel(nn.Module):
                 nn.LayerNorm(config.feature_size), nn.Linear(config.feature_size, width)
             )
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
         self.gate = ContextGate(width) if config.context_gate else None
         if config.context_gate:
             self.nothing = nn.Parameter(torch.zeros(width))
         self.trunk = Trunk(config.trunk(edge_kind_count(vocabulary)))
         self.head = nn.Sequential(
-            nn.Linear(3 * width, width), nn.GELU(), nn.LayerNorm(width), nn.Dropout(config.dropout)
+            nn.Linear(3 * width, width), nn.GELU(), nn.LayerNorm(width), ByteDropout(config.dropout)
         )
         self.answer_own = nn.Embedding(len(vocabulary.answers), width)
         self.answer_from_words = nn.Linear(width, width, bias=False)
