@@ -220,11 +220,33 @@ def assemble(sources: Sources, recipe: Recipe, config: TrainingConfig) -> Traine
     held_out = None
     if held:
         held_out = CaptionCorpus(records[len(kept) :], cache, pieces, settings, scenes)
-    guide = encode_guide(sources.guide, corpus) if sources.guide is not None else None
+    guide, held_guide = _guides(sources, config, corpus, held_out, cache)
     return Trainer(
         config, recipe, model, corpus, sources.output,
-        held_out=held_out, classes=classes, guide=guide,
+        held_out=held_out, classes=classes, guide=guide, held_guide=held_guide,
     )  # fmt: skip
+
+
+def _guides(
+    sources: Sources,
+    config: TrainingConfig,
+    corpus: CaptionCorpus,
+    held_out: CaptionCorpus | None,
+    cache: FeatureCache,
+) -> tuple[Guide | None, Guide | None]:
+    """Guides of the training pictures (cross-fitted where the configuration says so) and of the
+    held-out ones."""
+    if sources.guide is None:
+        return None, None
+    held_guide = None if held_out is None else encode_guide(sources.guide, held_out)
+    if not config.folds:
+        return encode_guide(sources.guide, corpus), held_guide
+    from gqa_reasoner.vlp.cross_fit import cross_fitted_guide
+
+    guide = cross_fitted_guide(
+        sources.guide, corpus, cache, folds=config.folds, ridge=config.ridge, seed=config.seed
+    )
+    return guide, held_guide
 
 
 def _early_checks(

@@ -119,6 +119,8 @@ def build_plan(config: ModelConfig) -> Plan:
         return Plan.one_stream(layers)
     if config.plan == "two_stream":
         return Plan.two_stream(layers)
+    if config.plan == "prefix":
+        return Plan.prefix(layers)
     if config.plan == "encoder_decoder":
         return Plan.encoder_decoder(vision, layers)
     text = "causal" if config.causal_text else "full"

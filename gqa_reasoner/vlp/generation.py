@@ -7,16 +7,19 @@ Legend: B pictures, N texts, T text length, V cells, D width. A text of a batch 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gqa_reasoner.vlp.corpus import Batch
 from gqa_reasoner.vlp.losses import IGNORED, masked_features, next_token
 from gqa_reasoner.vlp.masking import SPECIAL_PIECES, drop_words
-from gqa_reasoner.vlp.model import VisionLanguageModel
-from gqa_reasoner.vlp.recipe import Masking
+
+if TYPE_CHECKING:
+    from gqa_reasoner.vlp.corpus import Batch
+    from gqa_reasoner.vlp.model import VisionLanguageModel
+    from gqa_reasoner.vlp.recipe import Masking
 
 __all__ = ["generation_losses", "shifted", "word_loss"]
 

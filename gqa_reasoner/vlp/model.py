@@ -19,6 +19,8 @@ from gqa_reasoner.model.trunk import Cache, Trunk, TrunkOutput
 from gqa_reasoner.vlp.config import ModelConfig, trunk_config
 from gqa_reasoner.vlp.embed import Hidden, VisionEmbedding, VisionTokens
 from gqa_reasoner.vlp.heads import MatchHead, Pool, Projection, WordHead, initialise
+from gqa_reasoner.vlp.pair_score import PairScore, blank_memory, read_pairs
+from gqa_reasoner.vlp.reading import read_pictures
 
 __all__ = ["DecodeState", "VisionLanguageModel"]
 
@@ -65,6 +67,7 @@ class VisionLanguageModel(nn.Module):
         self.features: nn.Linear | None = None
         self.codes: nn.Linear | None = None
         self.match: MatchHead | None = None
+        self.pair_score: PairScore | None = None
         if config.plan == "dual":
             text_pool = "last" if config.causal_text and sizes.pool == "first" else sizes.pool
             self.text_pool = Pool(text_pool, sizes.width)
@@ -72,8 +75,10 @@ class VisionLanguageModel(nn.Module):
             self.text_projection = Projection(sizes.width, sizes.space)
             self.vision_projection = Projection(sizes.width, sizes.space)
             self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        elif config.plan == "encoder_decoder":
+        elif config.plan in ("encoder_decoder", "prefix"):
             self.words = WordHead(self.text_embedding.words)
+            if config.plan == "prefix":
+                self.pair_score = PairScore(sizes.width)
         else:
             self.match = MatchHead(
                 sizes.width, pool=sizes.pool, product=config.plan == "two_stream"
@@ -88,6 +93,8 @@ class VisionLanguageModel(nn.Module):
             self.codes = nn.Linear(sizes.width, sizes.codes)
         self.apply(initialise)
         self._initialise_trunk()
+        if self.pair_score is not None:
+            self.pair_score.start()
 
     def _initialise_trunk(self) -> None:
         """Under pre-norm, what is added to the stream starts small (Radford et al. 2019)."""
@@ -207,7 +214,15 @@ class VisionLanguageModel(nn.Module):
         Raises:
             InputError: not a one- or two-stream model.
         """
-        self._require("one_stream two_stream", "match_score")
+        self._require("one_stream two_stream prefix", "match_score")
+        if self.pair_score is not None:
+            mask = ids != 0 if mask is None else mask
+            memory = read_pictures(self, self.embed_images(features).tokens)
+            here = torch.arange(len(ids))
+            seen = read_pairs(self, memory, here, ids, mask)
+            unseen = read_pairs(self, blank_memory(self), here * 0, ids, mask)
+            score: Tensor = self.pair_score(seen.likelihood, unseen.likelihood, seen.match)
+            return score
         text = self.embed_text(ids, language=language)
         return self.match_tokens(text, mask, self.embed_images(features).tokens)
 

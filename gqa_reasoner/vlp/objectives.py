@@ -44,16 +44,35 @@ __all__ = ["Guide", "Objective", "captioning_loss", "join_tags", "retrieval_loss
 @dataclass(frozen=True)
 class Guide:
     """A dual encoder's embeddings of the corpus, from which hard negatives are drawn:
-    `images` (pictures, S) and `texts` (pictures, captions, S), and its scale."""
+    `images` (pictures, S) and `texts` (pictures, captions, S), and its scale. With `fold`
+    (pictures,) only pictures and texts of the same fold are comparable (see `cross_fit`)."""
 
     images: Tensor
     texts: Tensor
     scale: float = 20.0
+    fold: Tensor | None = None
 
     def scores(self, batch: Batch) -> Tensor:
         """(N, B) scaled similarities of the batch's texts and pictures."""
-        rows = batch.rows[batch.owner]
-        return self.scale * self.texts[rows, batch.captions] @ self.images[batch.rows].T
+        return self.scale * self.cosines(batch)
+
+    def cosines(self, batch: Batch) -> Tensor:
+        """(N, B) similarities of the batch's texts and pictures."""
+        return self.texts[batch.rows[batch.owner], batch.captions] @ self.images[batch.rows].T
+
+    def neighbours(self, count: int) -> Tensor:
+        """(pictures, count) the pictures that are most often confused with each: by the larger
+        of both ways' best cosine between the one's texts and the other."""
+        fold = self.fold if self.fold is not None else torch.zeros(len(self.images)).long()
+        count = min(count, int(fold.bincount().min()) - 1)
+        found = torch.zeros(len(self.images), count, dtype=torch.int64)
+        for number in fold.unique().tolist():
+            rows = (fold == number).nonzero().squeeze(1)
+            cosines = self.texts[rows].flatten(0, 1) @ self.images[rows].T
+            best = cosines.unflatten(0, (len(rows), -1)).amax(dim=1)
+            both = (best + best.T).fill_diagonal_(-4.0)
+            found[rows] = rows[both.topk(count, dim=1).indices]
+        return found
 
 
 @dataclass

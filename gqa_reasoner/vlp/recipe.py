@@ -33,6 +33,7 @@ PLANS = {
     "two_stream": "2",
     "dual": "D",
     "encoder_decoder": "P",
+    "prefix": "P1",
 }
 """Plan names and the design's letters for them."""
 VISION = {"regions": "Ob", "grid": "Gr", "patches": "Pa", "codes": "Di"}
@@ -58,6 +59,7 @@ _FITS = {
     "two_stream": {"masked_words", "masked_class", "masked_features", "match"},
     "dual": {"contrastive"},
     "encoder_decoder": {"next_token", "masked_generation", "denoising", "feature_generation"},
+    "prefix": {"next_token"},
 }  # fmt: skip
 """The losses that a model of each plan can compute."""
 

@@ -23,11 +23,15 @@ from tqdm import tqdm
 
 from detectors.errors import InputError
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
+from gqa_reasoner.vlp.board import Board
 from gqa_reasoner.vlp.checkpoint import save_model
 from gqa_reasoner.vlp.corpus import CaptionCorpus
+from gqa_reasoner.vlp.groups import Groups
 from gqa_reasoner.vlp.masking import thinned
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.objectives import Guide, Objective, captioning_loss, retrieval_loss
+from gqa_reasoner.vlp.optimizer import make_optimizer
+from gqa_reasoner.vlp.reader_losses import reader_losses, total_loss
 from gqa_reasoner.vlp.recipe import Recipe
 from gqa_reasoner.vlp.targets import CellClasses
 from gqa_reasoner.vlp.training_config import (
@@ -58,6 +62,7 @@ class Trainer:
         held_out: pictures and texts to choose the best weights by, or None.
         classes: of cells, for the masked-class loss.
         guide: a dual encoder's embeddings of the corpus, for hard negatives.
+        held_guide: of the held-out pictures; a reader is chosen by how it ranks beside it.
     """
 
     def __init__(
@@ -71,14 +76,18 @@ class Trainer:
         held_out: CaptionCorpus | None = None,
         classes: CellClasses | None = None,
         guide: Guide | None = None,
+        held_guide: Guide | None = None,
     ) -> None:
         _check(config, recipe, model, guide)
         self.config, self.recipe, self.model, self.corpus = config, recipe, model, corpus
         self.output, self.held_out = output, held_out
         self.guide = guide if config.guided else None
         self.objective = Objective(recipe, model.config.vocabulary, classes, self.guide)
+        self.held_guide = held_guide
+        self.groups = _groups(config, recipe, guide)
+        self.held_groups = _groups(config, recipe, held_guide)
         self.average = copy.deepcopy(model).eval()
-        self.optimizer = _optimizer(model, config)
+        self.optimizer = make_optimizer(model, config)
         self.step = 0
         self.best: float | None = None
         self._alike: np.ndarray | None = None
@@ -100,6 +109,9 @@ class Trainer:
         epoch, place = divmod(step, per_epoch)
         rows = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.corpus))
         chosen = rows[place * leaders : (place + 1) * leaders]
+        if self.groups is not None:
+            generator = np.random.default_rng([self.config.seed, 1, step])
+            return self.groups.drawn(chosen.tolist(), generator)
         if group == 1:
             return chosen.tolist()
         near = self._neighbours()[chosen, : group - 1]
@@ -129,10 +141,18 @@ class Trainer:
         torch.manual_seed(seed)
         batch = corpus.batch(rows, generator)
         config = self.config
-        if model.training and (config.objective == "retrieval" or self.recipe.plan == "dual"):
-            batch = thinned(batch, config.word_dropout, config.cell_dropout, generator)
+        reader = self.recipe.plan == "prefix"
+        if model.training and (
+            reader or config.objective == "retrieval" or self.recipe.plan == "dual"
+        ):  # a reader hides words by itself, since it predicts them all the same
+            words = 0.0 if reader else config.word_dropout
+            batch = thinned(batch, words, config.cell_dropout, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(config)):
-            if config.objective == "pretrain":
+            if reader:
+                guide = self.guide if model.training else self.held_guide
+                parts = reader_losses(model, batch, generator, config, guide)
+                total = total_loss(parts, config)
+            elif config.objective == "pretrain":
                 parts = self.objective.losses(model, batch, generator)
                 total = self.objective.total(parts)
             elif config.objective == "captioning":
@@ -153,8 +173,8 @@ class Trainer:
         total, values = self.losses(self.model, self.corpus, self.order(self.step), seed)
         if math.isfinite(float(total.detach())):
             rate = learning_rate(self.config, self.step)
-            for number, group in enumerate(self.optimizer.param_groups):
-                group["lr"] = rate * (self.config.start_share if number >= 2 else 1.0)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group.get("speed", 1.0)
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             clip = self.config.gradient_clip
@@ -192,6 +212,8 @@ class Trainer:
         found = []
         for number, start in enumerate(starts):
             rows = list(range(start, start + size))
+            if self.held_groups is not None:
+                rows = self.held_groups.nearest(rows[:: self.config.group])
             found.append(float(self.losses(self.average, self.held_out, rows, 7 + number)[0]))
         torch.set_rng_state(state)
         return sum(found) / len(found)
@@ -206,7 +228,7 @@ class Trainer:
         if resume and checkpoint.is_file():
             self.restore(load_checkpoint(checkpoint), str(checkpoint))
         log = MetricsLog(self.output / "metrics.jsonl", resume_step=self.step if resume else None)
-        board = _Board(self.output / "tensorboard", self.step)
+        board = Board(self.output / "tensorboard", self.step)
         last = min(self.config.steps, stop_after or self.config.steps)
         for record in self._steps(last):
             step = record["step"]
@@ -231,7 +253,7 @@ class Trainer:
             save_model(self.output / "model", self.average, self.pieces)
         return 0
 
-    def _choose(self, log: MetricsLog, board: _Board) -> None:
+    def _choose(self, log: MetricsLog, board: Board) -> None:
         """Save the averaged weights if they are the best so far on the held-out pictures."""
         loss = self.validate()
         better = self.best is None or loss < self.best
@@ -336,48 +358,11 @@ def _check(
         raise InputError("training config: group: larger groups need guided: true")
 
 
-FRESH = ("words.", "classes.", "features.", "codes.")
-"""Heads that only pre-training reads; a start in closed form leaves them as they were made."""
-
-
-def _optimizer(model: VisionLanguageModel, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; only matrices decay. With a `start_share` below 1 there are two groups for the fresh
-    heads, and two more that get the share."""
-    kept = config.start_share < 1
-    groups: list[dict[str, Any]] = []
-    for fresh in (True, False) if kept else (True,):
-        chosen = [
-            value
-            for name, value in model.named_parameters()
-            if not kept or name.startswith(FRESH) == fresh
-        ]
-        matrices = [value for value in chosen if value.ndim > 1]
-        others = [value for value in chosen if value.ndim <= 1]
-        groups.append({"params": matrices, "weight_decay": config.weight_decay})
-        groups.append({"params": others, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-8)
-
-
-class _Board:
-    """TensorBoard where it is installed; otherwise nothing."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        self._writer: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        self._writer = SummaryWriter(str(folder), purge_step=step or None)
-
-    def write(self, record: dict[str, Any], step: int) -> None:
-        if self._writer is not None:
-            for name, value in record.items():
-                if name != "step":
-                    self._writer.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+def _groups(config: TrainingConfig, recipe: Recipe, guide: Guide | None) -> Groups | None:
+    """Where a reader learns to rank, the groups that its batches are made of."""
+    if guide is None or recipe.plan != "prefix" or config.objective != "retrieval":
+        return None
+    return Groups(guide, config.group, config.near)
 
 
 def train(

@@ -48,6 +48,17 @@ class TrainingConfig:
     """Draw them, and the match loss's false pairs, by a guide's scores."""
     group: int = 1
     """With a guide: batches are made of groups of this many pictures alike."""
+    folds: int = 0
+    """Cross-fitting: the guide's scores of a picture come from the closed form of the other folds
+    (see `cross_fit`); 0: from the guide itself."""
+    ridge: float = 2.0
+    """The closed form's, under cross-fitting."""
+    near: int = 16
+    """A reader's groups are drawn from so many pictures that are most often confused."""
+    writing: float = 0.3
+    """A reader's share of the captions' own loss while it learns to rank."""
+    blank: float = 0.1
+    """Share of pictures that a reader's pre-training withholds."""
     word_dropout: float = 0.0
     """Share of words that become [MASK] while training for search; against overfitting."""
     cell_dropout: float = 0.0
@@ -84,20 +95,22 @@ class TrainingConfig:
             raise InputError(
                 f"{where}: precision: expected auto, float32 or bfloat16, got {self.precision!r}"
             )
-        for name in ("steps", "batch_size", "captions_per_image", "group", "threads",
+        for name in ("steps", "batch_size", "captions_per_image", "group", "near", "threads",
                      "validate_every", "checkpoint_every", "log_every"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"{where}: {name}: expected at least 1, got {getattr(self, name)}")
         if self.negatives < 0:
             raise InputError(f"{where}: negatives: expected at least 0, got {self.negatives}")
-        for name in ("word_dropout", "cell_dropout"):
+        for name in ("word_dropout", "cell_dropout", "blank"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(
                     f"{where}: {name}: expected 0 to below 1, got {getattr(self, name)}"
                 )
         if not 0 <= self.start_share <= 1:
             raise InputError(f"{where}: start_share: expected 0 to 1, got {self.start_share}")
-        for name in ("learning_rate", "gradient_clip"):
+        if self.folds < 0 or self.folds == 1:
+            raise InputError(f"{where}: folds: expected 0 or at least 2, got {self.folds}")
+        for name in ("learning_rate", "gradient_clip", "ridge"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{where}: {name}: expected more than 0")
 

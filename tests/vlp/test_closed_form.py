@@ -16,6 +16,7 @@ from gqa_reasoner.vlp.data.feature_cache import write_cache
 from gqa_reasoner.vlp.data.lexicon import write_lexicons
 from gqa_reasoner.vlp.data.records import write_captions
 from gqa_reasoner.vlp.recipe import load_recipe
+from gqa_reasoner.vlp.retrieval.bank import QueryBank
 from tests.vlp import small
 
 SIZES = {"layers": 1, "pool": "mean", "vision_pool": "mean"}
@@ -99,6 +100,8 @@ def test_command(tmp_path: Path) -> None:
     words = ["vlp", "start", "--captions", str(tmp_path / "captions.jsonl"), "--features",
              str(tmp_path / "cache"), "--config", str(tmp_path / "config.yaml")]  # fmt: skip
     assert main([*words, "--output", str(tmp_path / "m")]) == 0
+    bank = QueryBank.of_model(tmp_path / "m")
+    assert bank is not None and bank.images.shape == bank.texts.shape == (16, 16)
     lexicons = ["--lexicons", str(tmp_path / "lexicons.json"), "--output", str(tmp_path / "s")]
     assert main([*words, *lexicons]) == 0
     model, pieces = load_model(tmp_path / "s", recipe="clip")

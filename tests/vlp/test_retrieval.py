@@ -17,15 +17,17 @@ from gqa_reasoner.vlp.data.pictures import PictureSource
 from gqa_reasoner.vlp.data.records import CaptionRecord, write_captions
 from gqa_reasoner.vlp.model import VisionLanguageModel
 from gqa_reasoner.vlp.recipe import load_recipe
+from gqa_reasoner.vlp.retrieval.bank import QueryBank
 from gqa_reasoner.vlp.retrieval.build import build_picture_index, build_text_index
 from gqa_reasoner.vlp.retrieval.encoder import load_encoder, model_fingerprint
-from gqa_reasoner.vlp.retrieval.evaluation import SecondStage
+from gqa_reasoner.vlp.retrieval.evaluation import SecondStage, Shares
 from gqa_reasoner.vlp.retrieval.index import VectorIndex
 from gqa_reasoner.vlp.retrieval.rerank import candidates_of, place_candidates
 from gqa_reasoner.vlp.retrieval.zero_shot import class_vectors, classify
 from gqa_reasoner.vlp.text import WordPieces
 from gqa_reasoner.vlp.tower import open_tower
 
+READER = str(Path(__file__).parents[2] / "configs/vlp/reader.yaml")
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -158,8 +160,9 @@ def test_a_perfect_second_stage_finds_all_candidates() -> None:
         texts,
         (owner[texts] == np.arange(6)[:, None]).astype(float),
     )
-    assert stage.scores(0.0).text_to_image.r1 == stage.scores(0.0).image_to_text.r1 == 100
-    assert stage.best_weight([1e6, 0.0]) == 0.0
+    alone = stage.scores(Shares(0.0))
+    assert alone.text_to_image.r1 == alone.image_to_text.r1 == 100
+    assert stage.best_shares([Shares(1e6), Shares(0.0)]) == (Shares(0.0), Shares(0.0))
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +171,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("models")
     tower = open_tower("patches:64")
     pieces = WordPieces.train(["a red picture", "green and blue pictures"], 60)
-    for recipe in ("clip", "vilt"):
+    for recipe in ("clip", "vilt", READER):
         torch.manual_seed(0)
         config = ModelConfig.from_recipe(
             load_recipe(recipe), vocabulary=len(pieces), tower=tower,
             layers=1, vision_layers=None, width=16, heads=2, hidden=16, space=8,
         )  # fmt: skip
-        save_model(place / recipe, VisionLanguageModel(config), pieces)
+        save_model(place / config.recipe, VisionLanguageModel(config), pieces)
     return place
 
 
@@ -226,6 +229,10 @@ def test_commands(
     assert main([*texts, "--build-texts", str(captions)]) == 0
     assert main([*texts, "--image", picture, *rerank]) == 0
     assert json.loads(capsys.readouterr().out)["results"][0]["hits"][0]["image"] == "a.jpg"
+    QueryBank(np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32)).save(models / "clip")
+    by_reader = ["--rerank", str(models / "reader"), "--candidates", "8", "--json"]
+    assert main([*words, "--text", "a red picture", *by_reader]) == 0
+    assert len(json.loads(capsys.readouterr().out)["results"][0]["hits"]) > 1
 
 
 def test_bad_requests_end_with_one_line(

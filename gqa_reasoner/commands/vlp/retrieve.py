@@ -29,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("-k", "--top", type=int, default=10, metavar="K", help="results (10)")
     ask.add_argument("--rerank", type=Path, metavar="MODEL", help="one-stream model, second stage")
     ask.add_argument("--candidates", type=int, default=32, help="how many it rereads (32)")
-    ask.add_argument("--first-stage-weight", type=float, default=10.0, metavar="W",
-                     help="of the first stage's cosine beside the match score (10)")  # fmt: skip
+    ask.add_argument("--first-stage-weight", type=float, metavar="W",
+                     help="of the first stage's cosine beside the match score "
+                     "(what a reader learned; 10)")  # fmt: skip
     ask.add_argument("--classify", metavar="NAMES", help="zero-shot: names, with commas between")
     parser.add_argument("--json", action="store_true", help="results as JSON")
 
@@ -97,6 +98,7 @@ def _build(arguments: argparse.Namespace, encoder: Any) -> BuildReport:
 
 def _search(arguments: argparse.Namespace, encoder: Any) -> list[dict[str, Any]]:
     from detectors.images import load_image
+    from gqa_reasoner.vlp.retrieval.bank import QueryBank
     from gqa_reasoner.vlp.retrieval.index import VectorIndex
     from gqa_reasoner.vlp.retrieval.two_stage import rerank_hits
 
@@ -112,6 +114,7 @@ def _search(arguments: argparse.Namespace, encoder: Any) -> list[dict[str, Any]]
         found = rerank_hits(
             index, queries, found, arguments.rerank, encoder.tower,
             candidates=arguments.candidates, weight=arguments.first_stage_weight,
+            bank=QueryBank.of_model(arguments.model),
         )  # fmt: skip
     return [
         {

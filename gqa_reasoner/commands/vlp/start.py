@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gqa_reasoner.vlp.data.records import read_captions
     from gqa_reasoner.vlp.model import VisionLanguageModel
     from gqa_reasoner.vlp.recipe import load_recipe
+    from gqa_reasoner.vlp.retrieval.bank import QueryBank
     from gqa_reasoner.vlp.text import WordPieces
     from gqa_reasoner.vlp.training_config import read_training_config
 
@@ -74,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     found = start_in_closed_form(model, pieces, records, cache, texts=texts, ridge=arguments.ridge)
     save_model(arguments.output, model.eval(), pieces)
+    if model.config.plan == "dual" and len(records) > 1:
+        QueryBank.embed(model, pieces, records, cache).save(arguments.output)
     values = ", ".join(f"{value:.3f}" for value in found.correlations[:4])
     print(
         f"{arguments.output}: {len(records)} pictures, correlations {values}, …; "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,20 +21,36 @@ if TYPE_CHECKING:
     from gqa_reasoner.vlp.model import VisionLanguageModel
     from gqa_reasoner.vlp.text import WordPieces
 
-__all__ = ["SecondStage", "first_stage", "second_stage"]
+__all__ = ["Embedded", "SecondStage", "Shares", "embed_records", "first_stage", "second_stage"]
 
 Progress = Callable[[Sequence[int]], Iterator[int]]
 
 
-def first_stage(
+class Embedded(NamedTuple):
+    """`images` (I, S) and `texts` (T, S) of a dual encoder, rows of length 1; each caption's
+    picture `owner` (T,), and the captions."""
+
+    images: np.ndarray
+    texts: np.ndarray
+    owner: np.ndarray
+    lines: list[str]
+
+    @property
+    def similarity(self) -> np.ndarray:
+        """Cosines (I, T)."""
+        found: np.ndarray = self.images @ self.texts.T
+        return found
+
+
+def embed_records(
     model: VisionLanguageModel,
     pieces: WordPieces,
     records: Sequence[CaptionRecord],
     cache: FeatureCache,
     *,
     captions: int | None = None,
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Cosines (I, T) of a dual encoder, the picture of each caption (T,), and the captions.
+) -> Embedded:
+    """A dual encoder's embeddings.
 
     Args:
         captions: only so many per picture.
@@ -51,7 +67,32 @@ def first_stage(
         for start in range(0, len(texts), 250):
             ids, mask = pieces.batch(texts[start : start + 250], model.config.sizes.text_length)
             rows.append(model.encode_text(ids, mask))
-    return (images @ torch.cat(rows).T).numpy(), np.array(owner), texts
+    return Embedded(images.numpy(), torch.cat(rows).numpy(), np.array(owner), texts)
+
+
+def first_stage(
+    model: VisionLanguageModel,
+    pieces: WordPieces,
+    records: Sequence[CaptionRecord],
+    cache: FeatureCache,
+    *,
+    captions: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Cosines (I, T) of a dual encoder, the picture of each caption (T,), and the captions; see
+    `embed_records`."""
+    found = embed_records(model, pieces, records, cache, captions=captions)
+    return found.similarity, found.owner, found.lines
+
+
+class Shares(NamedTuple):
+    """How much of a candidate's new score comes from where."""
+
+    cosine: float
+    """The first stage's."""
+    hubness: float = 0.0
+    """What is taken off each cosine, in units of the candidate's hubness."""
+    reader: float = 1.0
+    """The match logit's; 0 to see what the others do alone."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +110,50 @@ class SecondStage:
     """(I, K) candidate captions of every picture, and their match logits."""
     text_logits: np.ndarray
 
-    def scores(self, weight: float) -> RetrievalScores:
-        """Figures when the new score is the match logit plus `weight` times the cosine."""
-        by_text = place_candidates(self.similarity.T, self.images, self.image_logits, weight)
-        by_image = place_candidates(self.similarity, self.texts, self.text_logits, weight)
+    image_hubness: np.ndarray | None = None
+    """(I,) what a bank says of the pictures, see `bank`; None: nothing is taken off."""
+    text_hubness: np.ndarray | None = None
+    """(T,) the same of the captions."""
+
+    def scores(self, to_image: Shares, to_text: Shares | None = None) -> RetrievalScores:
+        """Figures when the new score is
+
+            match logit + share · (cosine - hubness_share · hubness of the candidate)
+
+        Args:
+            to_image: shares for texts that seek pictures, and for the other way unless given.
+            to_text: for pictures that seek texts.
+        """
+        back = to_image if to_text is None else to_text
+        by_text = place_candidates(
+            self.similarity.T - to_image.hubness * _or_zero(self.image_hubness),
+            self.images,
+            to_image.reader * self.image_logits,
+            to_image.cosine,
+        )
+        by_image = place_candidates(
+            self.similarity - back.hubness * _or_zero(self.text_hubness),
+            self.texts,
+            back.reader * self.text_logits,
+            back.cosine,
+        )
         return RetrievalScores(
             score_retrieval(by_image, self.owner).image_to_text,
             score_retrieval(by_text.T, self.owner).text_to_image,
             f"top {self.images.shape[1]} reranked",
         )
 
-    def best_weight(self, weights: Sequence[float]) -> float:
-        """The weight with the largest sum of both R@1; for choosing on pictures kept apart."""
+    def best_shares(self, choices: Sequence[Shares]) -> tuple[Shares, Shares]:
+        """Per direction the shares with the largest R@1, of equals those with the larger R@5; for
+        choosing on pictures kept apart."""
+        found = [(shares, self.scores(shares)) for shares in choices]
+        to_image = max(found, key=lambda pair: (pair[1].text_to_image.r1, pair[1].text_to_image.r5))
+        to_text = max(found, key=lambda pair: (pair[1].image_to_text.r1, pair[1].image_to_text.r5))
+        return to_image[0], to_text[0]
 
-        def both(weight: float) -> float:
-            found = self.scores(weight)
-            return found.text_to_image.r1 + found.image_to_text.r1
 
-        return max(weights, key=both)
+def _or_zero(hubness: np.ndarray | None) -> np.ndarray | float:
+    return 0.0 if hubness is None else hubness
 
 
 def second_stage(

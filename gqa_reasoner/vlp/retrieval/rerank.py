@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from detectors.errors import InputError
+from gqa_reasoner.vlp.retrieval.pair_reader import PairReader
 
 if TYPE_CHECKING:
     from gqa_reasoner.vlp.model import VisionLanguageModel
@@ -57,13 +58,26 @@ class Reranker:
         result = np.zeros(len(text_of_pair))
         order = np.argsort(lengths[text_of_pair.astype(np.int64)], kind="stable")
         starts = range(0, len(text_of_pair), _BATCH)
+        reader = None
+        if self.model.pair_score is not None:
+            reader = PairReader(self.model, self.pieces, texts, features)
         for start in progress(starts) if progress is not None else starts:
             rows = order[start : start + _BATCH]
             ids, mask = self.pieces.batch([texts[n] for n in text_of_pair[rows]], limit)
             with torch.inference_mode():
-                chosen = features[torch.from_numpy(image_of_pair[rows])]
-                result[rows] = self.model.match_score(ids, mask, chosen).double().numpy()
+                if reader is not None:
+                    found = reader.scores(text_of_pair[rows], image_of_pair[rows], ids, mask)
+                else:
+                    chosen = features[torch.from_numpy(image_of_pair[rows])]
+                    found = self.model.match_score(ids, mask, chosen)
+            result[rows] = found.double().numpy()
         return result
+
+    @property
+    def weight(self) -> float | None:
+        """The first stage's share that the model learned beside its own score, if it did."""
+        head = self.model.pair_score
+        return None if head is None else float(head.guide.detach())
 
 
 def load_reranker(folder: str | Path) -> Reranker:
@@ -75,7 +89,7 @@ def load_reranker(folder: str | Path) -> Reranker:
     from gqa_reasoner.vlp.checkpoint import load_model
 
     model, pieces = load_model(Path(folder))
-    if model.config.plan not in ("one_stream", "two_stream"):
+    if model.config.plan not in ("one_stream", "two_stream", "prefix"):
         raise InputError(
             f"{folder}: expected a one- or two-stream model, got {model.config.recipe!r}"
         )

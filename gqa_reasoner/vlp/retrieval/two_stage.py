@@ -18,6 +18,7 @@ from gqa_reasoner.vlp.retrieval.index import Hit, VectorIndex
 from gqa_reasoner.vlp.retrieval.rerank import load_reranker, reorder
 
 if TYPE_CHECKING:
+    from gqa_reasoner.vlp.retrieval.bank import QueryBank
     from gqa_reasoner.vlp.tower import ImageTower
 
 __all__ = ["rerank_hits"]
@@ -31,7 +32,8 @@ def rerank_hits(
     tower: ImageTower,
     *,
     candidates: int = 32,
-    weight: float = 0.0,
+    weight: float | None = None,
+    bank: QueryBank | None = None,
 ) -> list[list[Hit]]:
     """Hits in a new order, their scores the second stage's.
 
@@ -42,7 +44,8 @@ def rerank_hits(
         model: folder of a one- or two-stream model.
         tower: image tower of both models.
         candidates: how many hits per query are reread; further ones are dropped.
-        weight: share of the first stage's score.
+        weight: share of the first stage's score; None: what the model learned, or 10.
+        bank: takes hubs' hubness off the first stage's scores.
 
     Raises:
         InputError: query and index are of the same kind, a model of another tower, or pictures
@@ -52,6 +55,8 @@ def rerank_hits(
 
     reranker = load_reranker(model)
     check_tower(reranker.model.config, tower.fingerprint, str(model))
+    if weight is None:
+        weight = reranker.weight or 10.0
     kind = index.information.get("kind", "pictures")
     source = PictureSource.open(str(index.information["source"])) if kind == "pictures" else None
     result = []
@@ -68,6 +73,9 @@ def rerank_hits(
         numbers = np.arange(len(hits)) if len(texts) > 1 else np.zeros(len(hits), dtype=np.int64)
         second = reranker.pair_scores(texts, numbers, features, rows)
         first = np.array([hit.score for hit in hits])
+        if bank is not None and hits:
+            vectors = index.vectors[[hit.row for hit in hits]]
+            first -= bank.of_images(vectors) if kind == "pictures" else bank.of_texts(vectors)
         order = reorder(first, second, weight)
         total = second + weight * first
         result.append([Hit(hits[n].row, float(total[n]), hits[n].metadata) for n in order])
