@@ -79,7 +79,7 @@ class MatchHead(nn.Module):
     One stream: from the pair's pooled vector. Two streams: from the product of both pooled
     vectors (ViLBERT). Under `mean` a one-stream pair is both means, their product beside them.
 
-    It computes in float32 whatever the trunk did: two of a hundred pairs often differ by less
+    It computes in its weights' type whatever the trunk did: two of a hundred pairs often differ by less
     than bfloat16 can tell apart.
     """
 
@@ -96,8 +96,9 @@ class MatchHead(nn.Module):
 
     def forward(self, text: Tensor, text_mask: Tensor | None, vision: Tensor) -> Tensor:
         """(B, T, D), (B, T) and (B, V, D) to logits (B,)."""
+        kind = self.score.weight.dtype
         with torch.autocast(text.device.type, enabled=False):
-            return self._logits(text.float(), text_mask, vision.float())
+            return self._logits(text.to(kind), text_mask, vision.to(kind))
 
     def _logits(self, text: Tensor, text_mask: Tensor | None, vision: Tensor) -> Tensor:
         first = self.text(self.pool(text, text_mask)).tanh()
