@@ -79,8 +79,8 @@ class MatchHead(nn.Module):
     One stream: from the pair's pooled vector. Two streams: from the product of both pooled
     vectors (ViLBERT). Under `mean` a one-stream pair is both means, their product beside them.
 
-    It computes in its weights' type whatever the trunk did: two of a hundred pairs often differ by less
-    than bfloat16 can tell apart.
+    It computes in its weights' type whatever the trunk did: two of a hundred pairs often differ by
+    less than bfloat16 can tell apart.
     """
 
     def __init__(self, width: int, *, pool: str, product: bool) -> None:
