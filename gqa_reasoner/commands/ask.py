@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gqa_reasoner.commands.picture_option import picture_file
+
 if TYPE_CHECKING:
     from gqa_reasoner.answer import Answer
     from gqa_reasoner.pipeline import Reasoner
@@ -25,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scene-graph", type=Path, metavar="FILE", help="answer on a GQA scene graph, no picture"
     )
     parser.add_argument("--image-id", metavar="ID", help="which scene of --scene-graph")
-    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="draw the reasons here")
+    parser.add_argument(
+        "--picture", type=picture_file, metavar="OUT.png", help="draw the reasons here"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, one object a question")
     add_reasoner_arguments(parser)
 

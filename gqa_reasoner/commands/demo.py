@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gqa_reasoner.commands.picture_option import picture_file
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
         "--output",
-        type=Path,
+        type=picture_file,
         default=Path("demo.png"),
         help="picture of one answer (default: demo.png)",
     )

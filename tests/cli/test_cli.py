@@ -26,3 +26,11 @@ def test_every_command_has_a_module_with_the_two_functions(command: str) -> None
 def test_bad_usage_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["reasons", "reasons.txt"])
+def test_a_picture_to_write_needs_the_name_of_a_picture(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--output", name]) == 2
+    assert f"'{name}': expected a picture's name, such as out.png" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gqa_reasoner.commands.picture_option import picture_file
 from gqa_reasoner.vlp.captioning.options import (
     add_consensus_arguments,
     add_decoding_arguments,
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     caption.add_argument("--write", type=Path, metavar="FILE", help="keep the captions as JSON")
     caption.add_argument(
-        "--sheet", type=Path, metavar="PNG", help="show captions beside their --images"
+        "--sheet", type=picture_file, metavar="PNG", help="show captions beside their --images"
     )
     caption.add_argument("--sheet-count", type=int, default=20, help="of pictures (default: 20)")
     caption.add_argument(
