@@ -37,9 +37,9 @@ from gqa_reasoner.training.detector_parts import (
     set_modes,
     start_model,
 )
-from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
+from gqa_reasoner.training.schedule import learning_rate, multiplies_in_bfloat16
 
-__all__ = ["DetectorTraining", "DetectorTrainingConfig", "learning_rate", "read_config"]
+__all__ = ["DetectorTraining", "DetectorTrainingConfig", "read_config"]
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -112,17 +112,6 @@ def read_config(path: Path | None) -> DetectorTrainingConfig:
         InputError: missing file, bad YAML, unknown key or a value of the wrong type.
     """
     return read_config_file(DetectorTrainingConfig, path)
-
-
-def learning_rate(config: DetectorTrainingConfig, step: int) -> float:
-    """The rate of a step, see `warmup_cosine`."""
-    return warmup_cosine(
-        step,
-        peak=config.learning_rate,
-        steps=config.steps,
-        warmup_steps=config.warmup_steps,
-        final_share=config.final_learning_rate_share,
-    )
 
 
 def uses_bfloat16(config: DetectorTrainingConfig) -> bool:

@@ -9,9 +9,9 @@ from detectors.errors import InputError
 from gqa_reasoner.model.reasoner import ReasonerConfig
 from gqa_reasoner.training.config_file import read_config_file
 from gqa_reasoner.training.reasoner_pretraining import PretrainingConfig
-from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
+from gqa_reasoner.training.schedule import multiplies_in_bfloat16
 
-__all__ = ["ReasonerTrainingConfig", "learning_rate", "read_config", "uses_bfloat16"]
+__all__ = ["ReasonerTrainingConfig", "read_config", "uses_bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -103,18 +103,6 @@ class ReasonerTrainingConfig:
 def read_config(path: Path | None) -> ReasonerTrainingConfig:
     """The configuration in a YAML file; see `read_config_file`."""
     return read_config_file(ReasonerTrainingConfig, path)
-
-
-def learning_rate(config: ReasonerTrainingConfig, step: int, spent: float | None = None) -> float:
-    """The rate of a step, see `warmup_cosine`."""
-    return warmup_cosine(
-        step,
-        peak=config.learning_rate,
-        steps=config.steps,
-        warmup_steps=config.warmup_steps,
-        final_share=config.final_learning_rate_share,
-        spent=spent,
-    )
 
 
 def uses_bfloat16(config: ReasonerTrainingConfig) -> bool:

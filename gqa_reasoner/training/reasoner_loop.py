@@ -32,7 +32,6 @@ from gqa_reasoner.training.example_order import batches_from
 from gqa_reasoner.training.mapped_store import MappedShards
 from gqa_reasoner.training.reasoner_config import (
     ReasonerTrainingConfig,
-    learning_rate,
     uses_bfloat16,
 )
 from gqa_reasoner.training.reasoner_engine import PlainEngine, create_engine
@@ -42,6 +41,7 @@ from gqa_reasoner.training.reasoner_pretraining import (
     PretrainingHeads,
     make_batch,
 )
+from gqa_reasoner.training.schedule import learning_rate
 
 __all__ = ["ReasonerLoop"]
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from detectors.errors import InputError
 from gqa_reasoner.training.checkpoints import MetricsLog, load_checkpoint, save_checkpoint
+from gqa_reasoner.training.schedule import learning_rate
 from gqa_reasoner.vlp.board import Board
 from gqa_reasoner.vlp.checkpoint import save_model
 from gqa_reasoner.vlp.corpus import CaptionCorpus
@@ -37,7 +38,6 @@ from gqa_reasoner.vlp.targets import CellClasses
 from gqa_reasoner.vlp.training_config import (
     OBJECTIVES,
     TrainingConfig,
-    learning_rate,
     read_training_config,
     uses_bfloat16,
 )

@@ -8,12 +8,11 @@ from typing import Any
 
 from detectors.errors import InputError
 from gqa_reasoner.training.config_file import read_config_file
-from gqa_reasoner.training.schedule import multiplies_in_bfloat16, warmup_cosine
+from gqa_reasoner.training.schedule import multiplies_in_bfloat16
 
 __all__ = [
     "OBJECTIVES",
     "TrainingConfig",
-    "learning_rate",
     "read_training_config",
     "uses_bfloat16",
 ]
@@ -128,17 +127,6 @@ def read_training_config(path: Path | None, **changes: Any) -> TrainingConfig:
     """
     config = read_config_file(TrainingConfig, path)
     return replace(config, **{key: value for key, value in changes.items() if value is not None})
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of a step, see `warmup_cosine`."""
-    return warmup_cosine(
-        step,
-        peak=config.learning_rate,
-        steps=config.steps,
-        warmup_steps=config.warmup_steps,
-        final_share=config.final_learning_rate_share,
-    )
 
 
 def uses_bfloat16(config: TrainingConfig) -> bool:

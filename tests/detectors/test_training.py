@@ -20,9 +20,9 @@ from gqa_reasoner.training.detector_data import (
 from gqa_reasoner.training.detector_loop import (
     DetectorTraining,
     DetectorTrainingConfig,
-    learning_rate,
     read_config,
 )
+from gqa_reasoner.training.schedule import learning_rate
 from tests.detectors.toy import TINY, draw_world
 
 CONFIG = {

@@ -18,11 +18,11 @@ from gqa_reasoner.training import reasoner_loop
 from gqa_reasoner.training.encoded_store import read_shard, write_shard
 from gqa_reasoner.training.reasoner_config import (
     ReasonerTrainingConfig,
-    learning_rate,
     read_config,
 )
 from gqa_reasoner.training.reasoner_run import train_reasoner
 from gqa_reasoner.training.scene_cache import read_scene_shard, write_scene_shard
+from gqa_reasoner.training.schedule import learning_rate
 from knowledge.ontology import Ontology
 from tests.model.worlds import WorldParser, color_question, scene_of
 

@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from detectors.errors import InputError
+from gqa_reasoner.training.schedule import learning_rate
 from gqa_reasoner.vlp.checkpoint import load_model
 from gqa_reasoner.vlp.objectives import Guide, retrieval_loss
 from gqa_reasoner.vlp.optimizer import FRESH
 from gqa_reasoner.vlp.recipe import list_recipes, load_recipe
 from gqa_reasoner.vlp.training import Trainer
-from gqa_reasoner.vlp.training_config import TrainingConfig, learning_rate, read_training_config
+from gqa_reasoner.vlp.training_config import TrainingConfig, read_training_config
 
 from . import small
 
